@@ -1,0 +1,157 @@
+"""`wheel`: build the core into a wheel for Pyodide, and the `pyodide-lock.json` that the page loads it from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import step_setup
+import step_vendor
+from buildkit import (
+    BUILD, CORE, DIST, ROOT, STAMPS, Stamp, digest_of, files_under, human, replace_folder, run, say, scratch,
+    sha256_file, venv_python_version, venv_tool, write_json,
+)
+
+OUT = DIST / "wheel"
+LOCK_NAME = "pyodide-lock.json"
+# The one platform tag of Pyodide 0.27 that the lock-file tool accepts.
+TAGS = ("--python-tag", "cp312", "--abi-tag", "cp312", "--platform-tag", "emscripten_3_1_58_wasm32")
+SHIPPED = ("numpy", "handlens")
+ZIP_DATE = (2020, 1, 1, 0, 0, 0)
+
+
+def normalise(wheel: Path) -> None:
+    """Rewrite a wheel with fixed dates, order and modes: the same sources give the same bytes on any day."""
+    with zipfile.ZipFile(wheel) as archive:
+        members = sorted((info.filename, archive.read(info)) for info in archive.infolist() if not info.is_dir())
+    # By convention the .dist-info folder comes last, so that it can be read from the end of the file.
+    members.sort(key=lambda member: (".dist-info/" in member[0], member[0]))
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, data in members:
+            info = zipfile.ZipInfo(name, ZIP_DATE)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system = 3  # Unix, also when built on Windows
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data)
+
+
+def can_compile() -> bool:
+    """True when `.venv` runs the Python whose bytecode Pyodide reads, and so holds pyodide-build."""
+    return venv_python_version() == step_setup.WHEEL_PYTHON and venv_tool("pyodide").exists()
+
+
+def build_pure(folder: Path) -> Path:
+    """The plain `py3-none-any` wheel, built by hatchling into `folder`."""
+    python = venv_tool("python")
+    run([python, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder], why="hatchling could not build the wheel (see above).")
+    wheel = next(folder.glob("handlens-*.whl"))
+    normalise(wheel)
+    return wheel
+
+
+def compile_wheel(wheel: Path) -> Path:
+    """The same wheel with bytecode in place of sources, tagged for Pyodide; the plain one is removed."""
+    folder = wheel.parent
+    run([venv_tool("wheel"), "tags", "--remove", *TAGS, wheel])
+    wheel = next(folder.glob("handlens-*.whl"))
+    run([venv_tool("pyodide"), "py-compile", "--silent", wheel])
+    wheel = next(folder.glob("handlens-*.whl"))
+    normalise(wheel)
+    return wheel
+
+
+def upstream_lock() -> tuple[Path, dict[str, Any]]:
+    """Pyodide's own lock file, as vendored."""
+    source = next(source for source in step_vendor.read_lock() if source.name == "pyodide-lock")
+    path = source.path(source.files[0])
+    return path, json.loads(path.read_text("utf-8"))
+
+
+def lock_by_tool(wheel: Path) -> dict[str, Any]:
+    """Enter the wheel into Pyodide's lock file with `pyodide lockfile add-wheels`."""
+    upstream, _ = upstream_lock()
+    new = wheel.parent / "new-lock.json"
+    # The tool looks for the wheels beside the lock file.
+    given = Path(shutil.copy(upstream, wheel.parent / "upstream-lock.json"))
+    run([venv_tool("pyodide"), "lockfile", "add-wheels", "--input", given, "--output", new, wheel], cwd=wheel.parent)
+    return json.loads(new.read_text("utf-8"))  # type: ignore[no-any-return]
+
+
+def lock_by_hand(wheel: Path) -> dict[str, Any]:
+    """Enter the wheel into Pyodide's lock file ourselves, for hosts without Python 3.12 and pyodide-build."""
+    _, lock = upstream_lock()
+    lock["packages"]["handlens"] = {
+        "name": "handlens",
+        "version": wheel.name.split("-")[1],
+        "file_name": wheel.name,
+        "install_dir": "site",
+        "sha256": sha256_file(wheel),
+        "package_type": "package",
+        "imports": ["handlens"],
+        "depends": ["numpy"],
+        "unvendored_tests": False,
+    }
+    return lock  # type: ignore[no-any-return]
+
+
+def trim(lock: dict[str, Any], wheel: Path) -> dict[str, Any]:
+    """Keep what we ship, with every file beside the lock file, and the version field that the tool drops."""
+    _, upstream = upstream_lock()
+    lock = dict(lock, info=dict(lock["info"], version=upstream["info"]["version"]))
+    # The tool adds empty `tool` tables, which this Pyodide does not know.
+    lock.pop("tool", None)
+    lock["packages"] = {
+        name: {key: value for key, value in lock["packages"][name].items() if key != "tool"} for name in SHIPPED
+    }
+    lock["packages"]["handlens"].update(file_name=wheel.name, imports=["handlens"])
+    return lock
+
+
+def build(folder: Path, *, compiled: bool) -> Path:
+    """Build wheel and lock file into `folder`; returns the wheel."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with scratch("wheel") as work:
+        wheel = build_pure(work)
+        if compiled:
+            wheel = compile_wheel(wheel)
+        lock = lock_by_tool(wheel) if compiled else lock_by_hand(wheel)
+        made = Path(shutil.copy(wheel, folder / wheel.name))
+    write_json(folder / LOCK_NAME, trim(lock, made))
+    return made
+
+
+def digest() -> str:
+    """Everything that the wheel depends on."""
+    sources = [*files_under(CORE / "handlens"), ROOT / "pyproject.toml", ROOT / "LICENSE"]
+    tools = [BUILD / "step_wheel.py", step_setup.CONSTRAINTS, step_vendor.LOCK]
+    return digest_of("wheel 1", venv_python_version(), can_compile(), *sources, *tools)
+
+
+def ensure() -> Path:
+    """The wheel of the present sources; built when stale."""
+    step_setup.python_environment()
+    step_vendor.ensure()
+    stamp = Stamp(STAMPS / "wheel.json")
+    now = digest()
+    if not stamp.fresh(now, OUT):
+        compiled = can_compile()
+        if not compiled:
+            say("wheel", "no Python 3.12 here: the wheel is shipped uncompiled, its lock entry written by ourselves")
+        with scratch("wheel-out") as work:
+            new = work / "wheel"
+            wheel = build(new, compiled=compiled)
+            replace_folder(new, OUT)
+        stamp.write(now, OUT, files_under(OUT))
+        kind = "bytecode" if compiled else "sources"
+        say("wheel", f"{wheel.name}, {human((OUT / wheel.name).stat().st_size)} of {kind}")
+    return next(OUT.glob("handlens-*.whl"))
+
+
+def main() -> int:
+    """Build the wheel when stale and say what is there."""
+    wheel = ensure()
+    say("wheel", f"up to date: {wheel.name}, {human(wheel.stat().st_size)}")
+    return 0

@@ -1,0 +1,110 @@
+"""The named networks that Handlens ships, trains and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import DataError
+from .layers import BatchNorm, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Softmax
+from .model import Sequential
+from .optimizers import Adam, AdamW
+from .schedules import OneCycle
+
+CLASSES = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a named network is trained: everything that ``handlens train NAME`` does unless told otherwise."""
+
+    epochs: int
+    batch_size: int
+    optimizer: Adam
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A named network: one line about it, its layers, and its recipe."""
+
+    name: str
+    title: str
+    family: str  # "CNN", "ANN" or "linear", as the page's comparison calls them
+    layers: Callable[[], list[Layer]]
+    recipe: Recipe
+
+
+def convolved(filters: int) -> list[Layer]:
+    """3x3 convolution, batch norm, ReLU: the norm carries the bias."""
+    return [Conv2D(filters, 3, use_bias=False), BatchNorm(momentum=0.98), ReLU()]
+
+
+def linear() -> list[Layer]:
+    """784-10: softmax regression, the baseline of every comparison."""
+    return [Flatten(), Dense(10), Softmax()]
+
+
+def ann(hidden: int) -> Callable[[], list[Layer]]:
+    """784-hidden-10: the article's feed-forward network."""
+    return lambda: [Flatten(), Dense(hidden, activation="relu"), Dense(10), Softmax()]
+
+
+def cnn_small() -> list[Layer]:
+    """Two convolutions of 8 and 16 kernels: small enough to see whole."""
+    return [
+        *(Conv2D(8, 3, activation="relu"), MaxPool2D(2)),
+        *(Conv2D(16, 3, activation="relu"), MaxPool2D(2)),
+        *(Flatten(), Dense(10), Softmax()),
+    ]
+
+
+def convnet() -> list[Layer]:
+    """The reference of the benchmarks: 32 and 64 kernels."""
+    return [
+        *(Conv2D(32, 3, activation="relu"), MaxPool2D(2)),
+        *(Conv2D(64, 3, activation="relu"), MaxPool2D(2)),
+        *(Flatten(), Dense(10), Softmax()),
+    ]
+
+
+def digits() -> list[Layer]:
+    """Ours: two pairs of convolutions with batch norm."""
+    return [
+        *(*convolved(24), *convolved(24), MaxPool2D(2)),
+        *(*convolved(48), *convolved(48), MaxPool2D(2)),
+        *(Flatten(), Dense(10), Softmax()),
+    ]
+
+
+def recipe(epochs: int, rate: float, batch_size: int = 128, weight_decay: float = 0.0) -> Recipe:
+    """One-cycle Adam; AdamW where weights decay."""
+    schedule = OneCycle(rate)
+    optimizer = AdamW(schedule, weight_decay=weight_decay) if weight_decay else Adam(schedule)
+    return Recipe(epochs, batch_size, optimizer)
+
+
+# The matched ANN's hidden layer makes its parameters come nearest to convnet's 34,826: 795 a hidden neuron, plus 10.
+ARCHITECTURES = {
+    a.name: a
+    for a in (
+        Architecture("digits", "our best reader of digits", "CNN", digits, recipe(8, 8e-3, weight_decay=0.01)),
+        Architecture("convnet", "the reference CNN", "CNN", convnet, recipe(8, 2e-3)),
+        Architecture("cnn-small", "a CNN small enough to see whole", "CNN", cnn_small, recipe(12, 8e-3)),
+        Architecture("ann", "the article's feed-forward network", "ANN", ann(100), recipe(12, 3e-3)),
+        Architecture("ann-matched", "an ANN with as many parameters as convnet", "ANN", ann(44), recipe(12, 3e-3)),
+        Architecture("linear", "softmax regression, the baseline", "linear", linear, recipe(10, 3e-3)),
+    )
+}
+
+
+def find(name: str) -> Architecture:
+    """The architecture of that name; DataError lists the names otherwise."""
+    if name not in ARCHITECTURES:
+        raise DataError(f"no architecture is called {name!r}; there are: {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+def build(name: str, seed: int = 0, **options: Any) -> Sequential:
+    """A fresh network of that name for 28x28 images of digits."""
+    return Sequential(find(name).layers(), (1, 28, 28), seed, name, **options)

@@ -1,0 +1,93 @@
+"""What a backend implements. Everything else in Handlens talks to plans through these six calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from ..errors import BackendError
+from ..graph import Array
+from ..plan import Plan
+
+Result = TypeVar("Result")
+Control = Mapping[str, Array]  # control tensor -> one row a step
+
+
+class Program(ABC):
+    """A loaded plan: compiled, allocated, bound."""
+
+    plan: Plan
+
+
+class Backend(ABC):
+    """Replays plans.
+
+    ``suspends`` says whether loading and fetching really wait (a GPU): scripts may only use backends that do not.
+    """
+
+    name: str
+    suspends = False
+
+    @abstractmethod
+    def supports(self, plan: Plan) -> list[str]:
+        """Reasons why this backend cannot run the plan; empty when it can."""
+
+    @abstractmethod
+    async def load(self, plan: Plan, shared: Mapping[str, Array] | None = None) -> Program:
+        """Compile, allocate, bind; once. ``shared`` names host buffers to work on in place of new ones."""
+
+    @abstractmethod
+    def upload(self, program: Program, name: str, data: Array) -> None:
+        """Write an input tensor, or a whole buffer such as ``parameters``."""
+
+    @abstractmethod
+    def prepare(self, program: Program) -> None:
+        """Run the prologue; to be called whenever the parameters have changed."""
+
+    @abstractmethod
+    def run(self, program: Program, steps: int = 1, control: Control | None = None) -> None:
+        """Replay the plan; never blocks on a read, never allocates buffers."""
+
+    async def run_async(
+        self, program: Program, steps: int = 1, control: Control | None = None, budget: float = 0.05
+    ) -> None:
+        """:meth:`run` for an event loop: gives it a turn at least every ``budget`` seconds."""
+        self.run(program, steps, control)
+        await asyncio.sleep(0)
+
+    @abstractmethod
+    async def fetch(self, program: Program, *names: str) -> dict[str, Array]:
+        """Copies of public outputs, tensors or buffers: the only read-back. A recorded output comes as one row a
+        step of the last run."""
+
+    @abstractmethod
+    def close(self, program: Program) -> None:
+        """Free everything; may be called twice, and after a lost device."""
+
+
+def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that never really waits, without an event loop (there may be one running already)."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        value: Result = done.value
+        return value
+    coroutine.close()
+    raise BackendError("this backend has to wait for a device; use the *_async methods, or backend='numpy'")
+
+
+class Turn:
+    """Gives the event loop a turn whenever ``budget`` seconds have passed since the last one."""
+
+    def __init__(self, budget: float) -> None:
+        self.budget = budget
+        self.last = time.perf_counter()
+
+    async def take(self) -> None:
+        """Yield if it is time to."""
+        if time.perf_counter() - self.last >= self.budget:
+            await asyncio.sleep(0)
+            self.last = time.perf_counter()

@@ -1,0 +1,339 @@
+"""Sequential: layers in a row, their parameters, and the plans made from them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import backends, losses
+from .errors import DataError, ShapeError
+from .fuse import fuse
+from .graph import Array, Graph, Shape
+from .initializers import initialize
+from .layers import Layer, from_config
+from .memory import Layout
+from .ops.activation import softmax
+from .plan import Plan, make_plan
+from .summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from .training import History
+
+MAX_BATCH = 256
+KEPT_PROGRAMS = 8
+
+
+class Sequential:
+    """A network of layers in a row.
+
+    layers: in order. input_shape: (channels, height, width), or (inputs,) for vectors. seed: of the initial weights.
+    loss: "cross_entropy" (outputs are scores of classes), "mean_squared_error" (outputs are numbers), or a loss.
+    Raises ShapeError naming the layer, the shapes met and a way out where layers do not fit.
+
+        >>> model = Sequential([Conv2D(8, 3, activation="relu"), MaxPool2D(2), Flatten(), Dense(10)], (1, 28, 28))
+        >>> model.predict(images)          # (N, 10) probabilities
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Sequence[int] = (1, 28, 28),
+        seed: int = 0,
+        name: str = "model",
+        loss: str | losses.Loss = "cross_entropy",
+        backend: str = "numpy",
+    ) -> None:
+        if not layers:
+            raise ShapeError("a network needs at least one layer")
+        self.input_shape: Shape = checked_input_shape(input_shape)
+        self.layers = list(layers)
+        self.seed, self.name, self.loss = int(seed), name, losses.get(loss)
+        self.metadata: dict[str, Any] = {}
+        self.backend = backends.get(backend)
+        self._programs: OrderedDict[tuple[Any, ...], tuple[Plan, backends.Program]] = OrderedDict()
+        name_layers(self.layers)
+        self._build()
+
+    # --- parameters
+
+    def _build(self) -> None:
+        """Walk the shapes once, lay the parameters out, and draw their initial values in layer order."""
+        generator = np.random.Generator(np.random.PCG64(self.seed))
+        graph = Graph()
+        x = graph.declare("input", (1, *self.input_shape), "input")
+        values: dict[str, Array] = {}
+        trainable, running = [], []
+        for layer in self.layers:
+            graph.layer, graph.label = layer.name, layer.label
+            for p in layer.parameters(graph.shape(x)[1:]):
+                full = f"{layer.name}.{p.name}"
+                values[full] = initialize(p.initializer, p.shape, generator)
+                (trainable if p.trainable else running).append((full, p.shape))
+                graph.declare(full, p.shape, "parameter" if p.trainable else "state")
+            x = layer.emit(graph, x, training=False)
+        self.output_shape: Shape = graph.shape(x)[1:]
+        if len(self.output_shape) != 1 and self.loss.classifies:
+            raise ShapeError(
+                f"the network ends in {self.output_shape}, not in one score a class; "
+                "end it with Flatten() and Dense(classes), or GlobalAvgPool2D()"
+            )
+        self.layout, self.state_layout = Layout.of(trainable), Layout.of(running)
+        self.parameters = np.zeros(self.layout.size, np.float32)
+        self.state = np.zeros(self.state_layout.size, np.float32)
+        self._names = list(values)
+        for full, value in values.items():
+            self._array(full)[...] = value
+
+    def _array(self, name: str) -> Array:
+        """A parameter or running statistic as a view of its flat buffer."""
+        layout, flat = (
+            (self.layout, self.parameters) if name in self.layout.offsets else (self.state_layout, self.state)
+        )
+        shape, offset = layout.shapes[name], layout.offsets[name]
+        return flat[offset : offset + math.prod(shape)].reshape(shape)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trainable parameters."""
+        return sum(math.prod(s) for s in self.layout.shapes.values())
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters and running statistics, in layer order, weight before bias."""
+        return {name: self._array(name).copy() for name in self._names}
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Set all parameters at once; nothing is changed unless every name, shape and value fits (DataError)."""
+        missing, extra = [n for n in self._names if n not in arrays], [n for n in arrays if n not in self._names]
+        if missing or extra:
+            raise DataError(f"parameters do not fit this network: missing {missing or 'none'}, unknown {extra or 'none'}")
+        for name in self._names:
+            value = np.asarray(arrays[name])
+            if value.shape != self._array(name).shape:
+                raise DataError(f"{name}: the network has {self._array(name).shape}, the given array {value.shape}")
+            if not np.isfinite(value).all():
+                raise DataError(f"{name}: holds values that are not finite; the weights are damaged")
+        for name in self._names:
+            self._array(name)[...] = arrays[name]
+
+    # --- graphs and plans
+
+    def emit(self, graph: Graph, x: str, training: bool) -> dict[str, str]:
+        """Declare the parameters in a graph and emit all layers on tensor ``x``.
+
+        Returns layer name -> output tensor; "scores" is what the loss sees: before a final softmax.
+        """
+        for layout, role in ((self.layout, "parameter"), (self.state_layout, "state")):
+            for name, shape in layout.shapes.items():
+                graph.layer = name.split(".")[0]
+                graph.declare(name, shape, "parameter" if role == "parameter" else "state")
+        made: dict[str, str] = {}
+        for layer in self.layers:
+            graph.layer, graph.label = layer.name, layer.label
+            x = layer.emit(graph, x, training)
+            made[layer.name] = x
+        graph.layer = graph.label = ""
+        last = graph.nodes[-1] if graph.nodes else None
+        softened = last is not None and last.op is softmax and last.outputs[0] == x
+        made["scores"] = last.inputs[0] if last is not None and softened else x
+        return made
+
+    def graph(self, batch: int = 1, input_shape: Shape | None = None, dtype: str = "float32") -> Graph:
+        """The inference graph with public outputs: every layer, "logits" and "probabilities" (or "outputs")."""
+        shape = tuple(input_shape or self.input_shape)
+        graph = Graph(dtype)
+        x = graph.declare("input", (batch, *shape), "input")
+        try:
+            made = self.emit(graph, x, training=False)
+        except ShapeError as error:
+            if shape == self.input_shape:
+                raise
+            built, got = ("x".join(map(str, s[-2:])) for s in (self.input_shape, shape))
+            raise ShapeError(
+                f"{error}: the network was built for {built} images and met {got}; resize the image to {built}, "
+                "or end the network in GlobalAvgPool2D, which takes any size"
+            ) from None
+        scores = made.pop("scores")
+        graph.outputs = dict(made)
+        if self.loss.classifies:
+            last = made[self.layers[-1].name]
+            graph.outputs["logits"] = scores
+            graph.outputs["probabilities"] = (
+                last if last != scores else graph.one(softmax, (scores,), name="probabilities")
+            )
+        else:
+            graph.outputs["outputs"] = made[self.layers[-1].name]
+        return graph
+
+    def plan(self, batch: int = 1, input_shape: Shape | None = None, keep: str = "outputs") -> Plan:
+        """The inference plan: fused, memory shared. ``keep="all"`` keeps every layer's values readable, unfused."""
+        graph = self.graph(batch, input_shape)
+        if keep != "all":
+            shown = ("logits", "probabilities") if self.loss.classifies else ("outputs",)
+            graph.outputs = {name: graph.outputs[name] for name in shown}
+            fuse(graph)
+        return make_plan(graph, self.layout, self.state_layout, keep=keep)
+
+    def _program(self, batch: int, shape: Shape, keep: str = "outputs") -> backends.Program:
+        """A loaded inference program that works on this model's own parameter memory; a few are kept."""
+        key = (batch, shape, keep)
+        if key not in self._programs:
+            plan = self.plan(batch, shape, keep)
+            shared = {"parameters": self.parameters, "state": self.state}
+            wanted = {name: array for name, array in shared.items() if name in plan.buffers}
+            self._programs[key] = plan, backends.drive(self.backend.load(plan, wanted))
+            if len(self._programs) > KEPT_PROGRAMS:
+                self.backend.close(self._programs.popitem(last=False)[1][1])
+        self._programs.move_to_end(key)
+        program = self._programs[key][1]
+        self.backend.prepare(program)  # the parameters may have changed since the last call
+        return program
+
+    # --- use
+
+    def predict(self, x: Array, logits: bool = False, batch_size: int = MAX_BATCH) -> Array:
+        """Class probabilities (N, classes) float32; ``logits=True`` for the scores before the softmax.
+
+        x: images (N, C, H, W), or (N, H, W) for one channel; floats as trained on (0..1 for the shipped weights), or
+        uint8, which is divided by 255. A network whose loss is not a classifier's returns its outputs as they are.
+        Raises ShapeError and DataError for what does not fit.
+        """
+        return backends.drive(self._predict(x, logits, batch_size, cooperative=False))
+
+    async def predict_async(self, x: Array, logits: bool = False, batch_size: int = MAX_BATCH) -> Array:
+        """:meth:`predict` for an event loop, which gets a turn at least every 50 ms."""
+        return await self._predict(x, logits, batch_size, cooperative=True)
+
+    async def _predict(self, x: Array, logits: bool, batch_size: int, cooperative: bool) -> Array:
+        images, size = self.checked_images(x), max(1, batch_size)
+        name = "outputs" if not self.loss.classifies else "logits" if logits else "probabilities"
+        parts = []
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            program = self._program(len(part), part.shape[1:])
+            self.backend.upload(program, "input", part)
+            if cooperative:
+                await self.backend.run_async(program)
+            else:
+                self.backend.run(program)
+            parts.append((await self.backend.fetch(program, name))[name])
+        return np.concatenate(parts) if parts else np.zeros((0, *self.output_shape), np.float32)
+
+    def trace(self, x: Array) -> dict[str, Array]:
+        """Every intermediate of the network for ``x`` (N, C, H, W), in order of computation.
+
+        "input", then each layer by name ("<layer>.linear" before an activation inside it), then "logits" and
+        "probabilities". One image at a time or a small batch: everything is kept.
+        """
+        images = self.checked_images(x)
+        program = self._program(len(images), images.shape[1:], keep="all")
+        self.backend.upload(program, "input", images)
+        self.backend.run(program)
+        plan = program.plan
+        names = {"input": "input"}
+        public = {tensor: name for name, tensor in plan.outputs.items() if name not in ("logits", "probabilities")}
+        for tensor, place in plan.tensors.items():
+            if place.buffer == "arena" and (tensor in public or tensor.endswith(".linear")):
+                names[public.get(tensor, tensor)] = tensor
+        names |= {n: t for n, t in plan.outputs.items() if n not in names and n not in ("logits", "probabilities")}
+        names |= {n: plan.outputs[n] for n in ("logits", "probabilities") if n in plan.outputs}
+        found = backends.drive(self.backend.fetch(program, *names.values()))
+        return {name: found[tensor] for name, tensor in names.items()}
+
+    def evaluate(self, x: Array, y: Array, batch_size: int = MAX_BATCH) -> dict[str, float]:
+        """Mean loss and, for classifiers, accuracy on images ``x`` with labels ``y``: {"loss": .., "accuracy": ..}."""
+        return backends.drive(self.evaluate_async(x, y, batch_size, cooperative=False))
+
+    async def evaluate_async(
+        self, x: Array, y: Array, batch_size: int = MAX_BATCH, cooperative: bool = True
+    ) -> dict[str, float]:
+        """:meth:`evaluate` for an event loop, which gets a turn at least every 50 ms."""
+        if len(x) != len(y) or not len(x):
+            raise DataError(f"{len(x)} images met {len(y)} labels" if len(x) else "nothing to evaluate: no images")
+        targets = self.loss.targets(y, self.output_shape[0])
+        return self.loss.measure(await self._predict(x, True, batch_size, cooperative), targets)
+
+    def checked_images(self, x: Array) -> Array:
+        """``x`` as a batch (N, C, H, W) that fits the input; uint8 stays uint8 only in the data set of ``fit``."""
+        images = np.asarray(x)
+        channels = self.input_shape[0]
+        if images.ndim == len(self.input_shape) and len(self.input_shape) == 3 and channels == 1:
+            images = images[:, None]
+        if images.ndim != len(self.input_shape) + 1:
+            raise ShapeError(f"a batch (N, {', '.join(map(str, self.input_shape))}) is needed; got shape {images.shape}")
+        if images.shape[1] != channels:
+            raise ShapeError(f"the network takes {channels} channels; got {images.shape[1]} (shape {images.shape})")
+        if images.dtype == np.uint8:
+            return images.astype(np.float32) / np.float32(255)
+        if images.dtype.kind not in "fiub":
+            raise DataError(f"images must be numbers; got {images.dtype}")
+        images = np.ascontiguousarray(images, np.float32)
+        if not np.isfinite(images).all():
+            raise DataError("images hold values that are not finite (NaN or infinity)")
+        return images
+
+    def fit(self, x: Array, y: Array, **options: Any) -> History:
+        """Train on images ``x`` with labels ``y``; see :class:`handlens.training.Training` for the options."""
+        from .training import Training
+
+        return backends.drive(Training(self, x, y, **options).run())
+
+    async def fit_async(self, x: Array, y: Array, **options: Any) -> History:
+        """:meth:`fit` for an event loop: gives it a turn at least every 50 ms, between ops if need be."""
+        from .training import Training
+
+        return await Training(self, x, y, **options).run(cooperative=True)
+
+    def summary(self) -> Summary:
+        """Shapes, parameters, multiply-adds and bytes per layer; ``print(model.summary())`` shows the table."""
+        return summarize(self)
+
+    # --- files
+
+    def config(self) -> dict[str, Any]:
+        """The architecture as JSON values."""
+        return {
+            "input_shape": list(self.input_shape),
+            "loss": self.loss.name,
+            "layers": [{"type": type(layer).__name__, **layer.config()} for layer in self.layers],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], seed: int = 0, name: str = "model") -> Sequential:
+        """The network of :meth:`config`, with fresh weights."""
+        layers = [from_config(c["type"], {k: v for k, v in c.items() if k != "type"}) for c in config["layers"]]
+        return cls(layers, config["input_shape"], seed, name, config.get("loss", "cross_entropy"))
+
+    def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> int:
+        """Write weights and metadata as safetensors; returns the bytes written. A half-written file never stays."""
+        from .io.model_file import save
+
+        return save(self, path, metadata)
+
+
+def checked_input_shape(shape: Sequence[int]) -> Shape:
+    """(C, H, W) or (inputs,) as a tuple of positive integers."""
+    sizes = tuple(shape)
+    if len(sizes) not in (1, 3) or any(isinstance(n, bool) or int(n) != n or n < 1 for n in sizes):
+        raise ShapeError(f"input_shape must be (channels, height, width) or (inputs,), all at least 1; got {shape!r}")
+    return tuple(int(n) for n in sizes)
+
+
+def name_layers(layers: Sequence[Layer]) -> None:
+    """Name nameless layers by kind and count (conv1, conv2, pool1); DataError where two share a name."""
+    counts: Counter[str] = Counter()
+    taken = {layer.name for layer in layers if layer.name}
+    for layer in layers:
+        if layer.name:
+            continue
+        while not layer.name or layer.name in taken:
+            counts[layer.stem] += 1
+            layer.name = f"{layer.stem}{counts[layer.stem]}"
+        taken.add(layer.name)
+    double = [name for name, count in Counter(layer.name for layer in layers).items() if count > 1]
+    if double:
+        raise DataError(f"two layers are called {double[0]!r}; give every layer its own name, and use each object once")

@@ -16,7 +16,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: there, two builds at once are up to their caller
+    fcntl = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -165,6 +170,35 @@ def scratch(name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Exclusive:
+    """Lets one build at a time write to `.venv`, `.cache/` and `dist/`; the same process may enter again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.depth = 0
+        self.stream: IO[bytes] | None = None
+
+    def __enter__(self) -> None:
+        self.depth += 1
+        if self.depth == 1 and fcntl is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.stream = self.path.open("wb")
+            try:
+                fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                say("make", "another build is running here: waiting for it")
+                fcntl.flock(self.stream, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+        if self.depth == 0 and self.stream is not None:
+            self.stream.close()  # closing releases the lock
+            self.stream = None
+
+
+exclusive = Exclusive(CACHE / "build.lock")
+
+
 def replace_folder(new: Path, target: Path) -> None:
     """Put a finished folder in the place of an older one; the gap without either is one rename long."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -203,13 +237,14 @@ def run(
             words, cwd=cwd, env=environment() if env is None else dict(env), capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
-        raise BuildError(f"{Path(words[0]).name} was not found; `python3 build/make.py doctor` says how to get it.") from error
+        name = Path(words[0]).name
+        raise BuildError(f"{name} was not found; `python3 build/make.py doctor` says how to get it.") from error
     if result.returncode != 0:
         tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-20:])
         if tail:
             print(tail, file=sys.stderr, flush=True)
-        shown = shlex.join([Path(words[0]).name, *words[1:]])
-        raise BuildError(why or f"`{shown[:160]}` failed with exit code {result.returncode} (its last lines are above).")
+        shown = shlex.join([Path(words[0]).name, *words[1:]])[:160]
+        raise BuildError(why or f"`{shown}` failed with exit code {result.returncode} (its last lines are above).")
     return result.stdout
 
 

@@ -7,7 +7,7 @@ import sys
 
 if sys.version_info < (3, 11):
     found = ".".join(str(part) for part in sys.version_info[:3])
-    sys.exit(f"make.py: this is Python {found}; Handlens needs Python 3.11 or newer: run `python3.12 build/make.py ...`.")
+    sys.exit(f"make.py: this is Python {found}; Handlens needs 3.11 or newer: run `python3.12 build/make.py ...`.")
 
 # A build must not leave bytecode in build/, and must not read stale bytecode of an older checkout.
 sys.dont_write_bytecode = True
@@ -41,14 +41,16 @@ HANDLENS_OFFLINE=1 forbids every download, so that only .cache/ is used.
 def parser() -> argparse.ArgumentParser:
     """The command line of make.py."""
     top = argparse.ArgumentParser(
-        prog="make.py", description="Build, serve and test Handlens.", epilog=EPILOG,
+        prog="make.py",
+        description="Build, serve and test Handlens.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     serve = commands.add_parser("serve", help="build what is stale and serve dist/site/ under /handlens/")
     serve.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes any free one (default 8000)")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine alone)")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     serve.add_argument("--open", action="store_true", help="open the page in the default browser")
     serve.set_defaults(action=lambda args: step_serve.main(args.host, args.port, open_page=args.open))
 

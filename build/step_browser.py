@@ -59,7 +59,8 @@ def install_chromium() -> None:
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         say("setup", "no Chromium found: installing the system's package")
         env = environment(DEBIAN_FRONTEND="noninteractive")
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+        for words in ("update -qq", "install -y -qq --no-install-recommends chromium"):
+            command = ["apt-get", *words.split()]
             subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         if find_chromium():
             return

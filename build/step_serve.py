@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 import step_site
-from buildkit import BuildError, human, say, total_bytes, files_under
+from buildkit import BuildError, files_under, human, say, total_bytes
 
 PREFIX = "/handlens/"
 # Fixed here, because the standard library asks the machine, and machines disagree about .mjs and .wasm.
@@ -43,7 +44,7 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves one folder under PREFIX and nothing beside it; no cross-origin isolation, like GitHub Pages."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map = {"": "application/octet-stream", **TYPES}
+    extensions_map: ClassVar = {"": "application/octet-stream", **TYPES}
 
     def __init__(self, *args: object, quiet: bool = True, **kwargs: object) -> None:
         self.quiet = quiet
@@ -63,7 +64,7 @@ class Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def translate_path(self, path: str) -> str:
-        return super().translate_path("/" + urlsplit(path).path[len(PREFIX):])
+        return super().translate_path("/" + urlsplit(path).path[len(PREFIX) :])
 
     def list_directory(self, path: object) -> None:
         self.send_error(HTTPStatus.NOT_FOUND, "no listing of folders")
@@ -100,7 +101,8 @@ def make_server(folder: Path, port: int = 0, host: str = "127.0.0.1") -> Server:
         return Server((host, port), handler)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise BuildError(f"port {port} is in use by another program; choose one with --port, or --port 0 for any.") from error
+            text = f"port {port} is in use by another program; choose one with --port, or --port 0 for any."
+            raise BuildError(text) from error
         if error.errno == errno.EACCES:
             raise BuildError(f"port {port} is not allowed here; choose one above 1023 with --port.") from error
         raise BuildError(f"cannot listen on {host} port {port}: {error.strerror}.") from error

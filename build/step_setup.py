@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -9,11 +10,28 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import step_browser
 from buildkit import (
-    BUILD, CACHE, NODE_MODULES, ROOT, VENV, BuildError, Stamp, digest_of, environment, files_under, human, relative, run,
-    say, total_bytes, venv_python_version, venv_tool,
+    BUILD,
+    CACHE,
+    NODE_MODULES,
+    ROOT,
+    VENV,
+    BuildError,
+    Stamp,
+    digest_of,
+    environment,
+    exclusive,
+    files_under,
+    human,
+    relative,
+    run,
+    say,
+    total_bytes,
+    venv_python_version,
+    venv_tool,
 )
 
 WHEEL_PYTHON = (3, 12)  # Pyodide 0.27 runs CPython 3.12: bytecode for it can only be made by 3.12
@@ -31,7 +49,10 @@ def python_version(python: Path) -> tuple[int, int] | None:
     try:
         result = subprocess.run(
             [str(python), "-c", "import sys, venv, ensurepip; print(*sys.version_info[:2])"],
-            capture_output=True, text=True, timeout=30, check=False,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -73,11 +94,17 @@ def find_python() -> tuple[Path, tuple[int, int]]:
     )
 
 
+def project_tables() -> dict[str, Any]:
+    """The part of pyproject.toml that says what is installed; the rest configures tools."""
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return {name: tables[name] for name in ("build-system", "project", "dependency-groups")}
+
+
 def requirements(version: tuple[int, int]) -> list[str]:
     """Development requirements of this Python; their versions are pinned by the lock file."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    groups = project["dependency-groups"]
-    wanted = [*project["project"]["dependencies"], *groups["dev"]]
+    tables = project_tables()
+    groups = tables["dependency-groups"]
+    wanted = [*tables["project"]["dependencies"], *groups["dev"]]
     if version == WHEEL_PYTHON:
         wanted += groups["pyodide"]
     return wanted
@@ -106,20 +133,36 @@ def install_requirements(wanted: list[str]) -> None:
                 "`python3 build/make.py setup` once with a network."
             )
         pip(
-            "download", "--quiet", "--no-cache-dir", "--only-binary", ":all:", "--dest", WHEELS,
-            "--constraint", CONSTRAINTS, *wanted,
+            "download",
+            "--quiet",
+            "--no-cache-dir",
+            "--only-binary",
+            ":all:",
+            "--dest",
+            WHEELS,
+            "--constraint",
+            CONSTRAINTS,
+            *wanted,
             why="the Python packages could not be downloaded: no package index answered or it lacks a pinned version "
             "(see above); connect to a network once, after that .cache/ is enough.",
         )
-        say("setup", f"downloaded {human(total_bytes(files_under(WHEELS)) - before)} of Python packages into .cache/wheels")
+        fetched = total_bytes(files_under(WHEELS)) - before
+        say("setup", f"downloaded {human(fetched)} of Python packages into .cache/wheels")
         pip(*local)
 
 
+@functools.cache
 def python_environment() -> None:
-    """Make `.venv`, with the pinned development packages and the core in editable form."""
+    """Make `.venv`, with the pinned development packages and the core in editable form; once a process."""
+    with exclusive:
+        make_environment()
+
+
+def make_environment() -> None:
+    """Bring `.venv` to what pyproject.toml and the lock file say."""
     base, version = find_python()
     wanted = requirements(version)
-    digest = digest_of("venv 1", version, wanted, CONSTRAINTS, ROOT / "pyproject.toml")
+    digest = digest_of("venv 2", version, wanted, project_tables(), CONSTRAINTS)
     stamp = Stamp(VENV / "handlens-setup.json")
     if stamp.fresh(digest, VENV) and venv_tool("handlens").exists() and python_version(venv_tool("python")) == version:
         return
@@ -152,16 +195,23 @@ def node_packages() -> None:
     if stamp.fresh(digest, NODE_MODULES):
         return
     npm = require_npm()
-    mode = "--offline" if offline() else "--prefer-offline"
-    env = environment(npm_config_fetch_retries="1", npm_config_update_notifier="false")
-    run(
-        [npm, "ci", mode, "--no-audit", "--no-fund", "--ignore-scripts"], env=env,
-        why="the npm packages could not be installed: no registry answered and .cache/npm lacks them (see above); "
-        "connect to a network once, after that .cache/ is enough.",
-    )
+    with exclusive:
+        install_node_packages(npm)
     installed = files_under(NODE_MODULES)
     stamp.write(digest, NODE_MODULES, [path for path in installed if path.name == "package.json"])
     say("setup", f"node_modules, {len(installed)} files, {human(total_bytes(installed))}")
+
+
+def install_node_packages(npm: str) -> None:
+    """Run `npm ci`, from `.cache/npm` where it can."""
+    mode = "--offline" if offline() else "--prefer-offline"
+    env = environment(npm_config_fetch_retries="1", npm_config_update_notifier="false")
+    run(
+        [npm, "ci", mode, "--no-audit", "--no-fund", "--ignore-scripts"],
+        env=env,
+        why="the npm packages could not be installed: no registry answered and .cache/npm lacks them (see above); "
+        "connect to a network once, after that .cache/ is enough.",
+    )
 
 
 def main() -> int:
@@ -169,7 +219,7 @@ def main() -> int:
     python_environment()
     node_packages()
     chromium = step_browser.require_chromium()
-    version = venv_python_version() or (0, 0)
-    say("setup", f"ready: .venv (Python {version[0]}.{version[1]}), node_modules, Chromium ({step_browser.version(chromium)})")
+    python = ".".join(map(str, venv_python_version() or ()))
+    say("setup", f"ready: .venv (Python {python}), node_modules, {step_browser.version(chromium)}")
     say("setup", f"caches: {relative(CACHE)}, {human(total_bytes(files_under(CACHE)))}")
     return 0

@@ -10,15 +10,32 @@ from typing import Any
 import site_check
 import site_credits
 import step_models
+import step_setup
 import step_vendor
 import step_wheel
 from buildkit import (
-    BUILD, DIST, ROOT, SITE, STAMPS, WEB, Stamp, digest_of, files_under, human, replace_folder, say, scratch,
-    total_bytes, write_json, write_text,
+    BUILD,
+    DIST,
+    ROOT,
+    SITE,
+    STAMPS,
+    WEB,
+    Stamp,
+    digest_of,
+    exclusive,
+    files_under,
+    human,
+    replace_folder,
+    say,
+    scratch,
+    total_bytes,
+    write_json,
+    write_text,
 )
 
-# What the worker fetches before the engine is ready; the page adds these up for its progress in bytes.
-ENGINE = ("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
+# What the worker fetches (by `fetch`, which the page's loader counts) before the engine is ready. The two scripts
+# pyodide.mjs and pyodide.asm.js arrive by `import`, which no page can count.
+ENGINE = ("pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 PYODIDE = "vendor/pyodide"
 
 
@@ -48,7 +65,8 @@ def build_record(site: Path, wheel: Path) -> dict[str, Any]:
     return {
         "version": wheel.name.split("-")[1],
         "wheel": {"file": f"{PYODIDE}/{wheel.name}", "compiled": "none-any" not in wheel.name},
-        "engine": {"bytes": sum(files[name] for name in engine), "files": {name: files[name] for name in engine}},
+        "engine_bytes": sum(files[name] for name in engine),
+        "engine_files": {name: files[name] for name in engine},
         "bytes": sum(files.values()),
         "files": files,
     }
@@ -75,6 +93,13 @@ def digest(wheel: Path) -> str:
 
 def ensure() -> Path:
     """The site of the present sources; built and checked when stale."""
+    step_setup.python_environment()
+    with exclusive:
+        return ensure_alone()
+
+
+def ensure_alone() -> Path:
+    """Build the site when stale; the caller holds the lock, so that wheel, weights and pages belong together."""
     wheel = step_wheel.ensure()
     step_models.ensure()
     stamp = Stamp(STAMPS / "site.json")

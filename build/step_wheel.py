@@ -11,8 +11,24 @@ from typing import Any
 import step_setup
 import step_vendor
 from buildkit import (
-    BUILD, CORE, DIST, ROOT, STAMPS, Stamp, digest_of, files_under, human, replace_folder, run, say, scratch,
-    sha256_file, venv_python_version, venv_tool, write_json,
+    BUILD,
+    CORE,
+    DIST,
+    ROOT,
+    STAMPS,
+    Stamp,
+    digest_of,
+    exclusive,
+    files_under,
+    human,
+    replace_folder,
+    run,
+    say,
+    scratch,
+    sha256_file,
+    venv_python_version,
+    venv_tool,
+    write_json,
 )
 
 OUT = DIST / "wheel"
@@ -46,7 +62,8 @@ def can_compile() -> bool:
 def build_pure(folder: Path) -> Path:
     """The plain `py3-none-any` wheel, built by hatchling into `folder`."""
     python = venv_tool("python")
-    run([python, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder], why="hatchling could not build the wheel (see above).")
+    command = [python, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
+    run(command, why="hatchling could not build the wheel (see above).")
     wheel = next(folder.glob("handlens-*.whl"))
     normalise(wheel)
     return wheel
@@ -133,7 +150,14 @@ def digest() -> str:
 def ensure() -> Path:
     """The wheel of the present sources; built when stale."""
     step_setup.python_environment()
-    step_vendor.ensure()
+    step_vendor.ensure(step_vendor.for_site())
+    with exclusive:
+        ensure_alone()
+    return next(OUT.glob("handlens-*.whl"))
+
+
+def ensure_alone() -> None:
+    """Build the wheel when stale; the caller holds the lock."""
     stamp = Stamp(STAMPS / "wheel.json")
     now = digest()
     if not stamp.fresh(now, OUT):
@@ -147,7 +171,6 @@ def ensure() -> Path:
         stamp.write(now, OUT, files_under(OUT))
         kind = "bytecode" if compiled else "sources"
         say("wheel", f"{wheel.name}, {human((OUT / wheel.name).stat().st_size)} of {kind}")
-    return next(OUT.glob("handlens-*.whl"))
 
 
 def main() -> int:

@@ -1,0 +1,46 @@
+// Starts the engine (Pyodide in a worker) and keeps what it reports until MicroPython, half a second later, can show it.
+// Each start has its own worker name and channel: a worker made again under an old name never answers.
+(() => {
+  "use strict";
+  let attempt = 0;
+  let channel = null;
+  let script = null;
+
+  function start() {
+    attempt += 1;
+    const name = attempt === 1 ? "engine" : `engine-${attempt}`;
+    const id = `handlens-${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+    stop();
+    const report = { name, bytes: 0, total: 0, failed: "" };
+    window.engineReport = report;
+    channel = new BroadcastChannel(id);
+    channel.onmessage = ({ data }) => {
+      if (window.engineReport !== report) return;
+      if (data.kind === "bytes") report.bytes += data.bytes;
+      if (data.kind === "failed" && !report.failed) report.failed = `${data.file}: ${data.reason}`;
+      document.dispatchEvent(new CustomEvent("engine-report"));
+    };
+    fetch("build.json").then((r) => (r.ok ? r.json() : {})).then((build) => { report.total = build.engine_bytes || 0; }, () => {});
+    script = document.createElement("script");
+    script.type = "py";
+    script.src = "engine.py";
+    script.setAttribute("worker", "");
+    script.setAttribute("name", name);
+    const interpreter = new URL(`pyodide-loader.mjs?channel=${id}`, document.baseURI).href;
+    script.setAttribute("config", JSON.stringify({ interpreter, sync_main_only: true }));
+    document.body.append(script);
+    return name;
+  }
+
+  function stop() {
+    if (channel) channel.close();
+    if (script) {
+      if (script.xworker) script.xworker.terminate();
+      script.remove();
+    }
+    channel = script = null;
+  }
+
+  window.startEngine = start;
+  start();
+})();

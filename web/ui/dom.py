@@ -1,0 +1,97 @@
+"""The few things every view needs of the document."""
+
+import asyncio
+
+from pyscript import document, window
+from pyscript.ffi import create_proxy
+
+root = document.documentElement
+view = document.defaultView  # `window` cannot be listened to through its proxy: "Illegal invocation"
+
+
+def find(name: str):
+    """The element with this id."""
+    return document.getElementById(name)
+
+
+def listen(target, event: str, handler) -> None:
+    """Call `handler(event)` for every such event on `target`."""
+    target.addEventListener(event, create_proxy(handler))
+
+
+_running: dict = {"last": None}
+
+
+def run(coroutine) -> None:
+    """Start a coroutine from where nothing can be awaited: a listener, or the end of a module."""
+    _running["last"] = asyncio.create_task(coroutine)
+
+
+def make(tag: str, text: str = "", into=None, **attributes):
+    """A new element. `class_` and `for_` lose their underscore, other underscores become hyphens."""
+    element = document.createElement(tag)
+    for name, value in attributes.items():
+        element.setAttribute(name.rstrip("_").replace("_", "-"), str(value))
+    if text:
+        element.textContent = text
+    if into is not None:
+        into.append(element)
+    return element
+
+
+def icon(name: str) -> str:
+    """Mark-up of one of the icons drawn in index.html."""
+    return f'<svg class="icon" aria-hidden="true"><use href="#i-{name}"/></svg>'
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as "97.3 %". Cut, not rounded: only certainty itself is shown as 100 %."""
+    scale = 10**digits
+    cut = int(share * 100 * scale + 1e-6) / scale
+    return f"{cut:.{digits}f} %"
+
+
+def milliseconds(value: float) -> str:
+    """A duration, to the tenth of a millisecond that a browser's clock gives: "0.2 ms", "3.1 ms", "120 ms"."""
+    return "<0.1 ms" if value < 0.1 else f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
+
+
+def thousands(value: int) -> str:
+    """An integer with thin spaces every three digits, as a textbook sets it."""
+    digits, groups = str(int(value)), []
+    while len(digits) > 3:
+        digits, group = digits[:-3], digits[-3:]
+        groups.insert(0, group)
+    groups.insert(0, digits)
+    return "\u202f".join(groups)
+
+
+def keep(name: str, value: str) -> None:
+    """Remember a choice on this device, where the browser allows it."""
+    try:  # noqa: SIM105  (MicroPython has no contextlib)
+        window.localStorage.setItem("handlens." + name, value)
+    except Exception:  # storage refused: the choice lasts as long as the page
+        pass
+
+
+def kept(name: str) -> str:
+    """The remembered choice, or an empty string."""
+    try:
+        return window.localStorage.getItem("handlens." + name) or ""
+    except Exception:
+        return ""
+
+
+_speech = {"timer": None}
+
+
+def speak(sentence: str, after_ms: int = 0) -> None:
+    """Let a screen reader say this once nothing newer has come for `after_ms`."""
+    if _speech["timer"] is not None:
+        window.clearTimeout(_speech["timer"])
+
+    def say(*_):
+        _speech["timer"] = None
+        find("live").textContent = sentence
+
+    _speech["timer"] = window.setTimeout(create_proxy(say), after_ms)

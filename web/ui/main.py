@@ -1,0 +1,269 @@
+"""The page's main thread: wires the pad, the views and the engine. What a view shows is its own module's business."""
+
+from pyscript import window
+
+from ui import actions, answer, bars, dom, gallery, help, keyboard, link, models, numbers, picture, seen, strip, theme
+from ui.actions import Action
+from ui.reader import Reader
+from ui.worker import TITLES, Engine, EngineError, EngineGoneError
+
+pad = window.pad
+WIDTHS = (8, 40, 2)  # pad units: narrowest, widest, step
+
+state: dict = {"reading": None, "seen": None, "link": {}}
+
+
+# -- what follows an answer ----------------------------------------------------------------------------------
+def show(reading) -> None:
+    """Every answer, up to fifteen times a second."""
+    state["reading"], state["seen"] = reading, reading.seen
+    answer.show(reading, table.title(reading.model), engine.backend or "numpy")
+    if reading.blank and engine.state != "ready":
+        answer.waiting(engine)
+    bars.show(reading)
+    seen.show(reading)
+    actions.refresh()
+    if reading.blank:
+        models.clear()
+        strip.clear()
+    else:
+        show_engine(reading)
+
+
+async def settle(reading) -> None:
+    """What is only worth asking once the hand rests; newer ink comes first at every step."""
+    remember()
+    numbers.show(reading.seen)
+    if reading.blank:
+        if reading.version > 0:
+            dom.speak(answer.BLANK, 400)
+        return
+    dom.speak(answer.sentence(reading), 500)
+    for step in (show_steps, show_models, show_maps):
+        if reader.waiting:
+            return
+        await step(reading)
+
+
+async def show_steps(reading) -> None:
+    """The way from ink to 28 x 28."""
+    seen.show_steps(await engine.call("steps"))
+
+
+async def show_models(reading) -> None:
+    """The other models' answers."""
+    models.show(await engine.call("compare"), reading.digit)
+
+
+async def show_maps(reading) -> None:
+    """The chosen model's layers."""
+    strip.show(await engine.call("trace", reading.model))
+
+
+# -- the engine ----------------------------------------------------------------------------------------------
+def show_engine(reading=None) -> None:
+    """The line in the header: which backend, how fast."""
+    text = {"loading": "Python is on its way", "failed": "The engine has stopped"}.get(engine.state, "")
+    if engine.state == "ready":
+        backend = TITLES[engine.backend]
+        text = f"{backend}, {dom.milliseconds(reading.ms)}" if reading else f"{backend}, ready"
+    dom.find("engine-text").textContent = text
+
+
+def engine_changed() -> None:
+    """Loading, ready, failed, or a few bytes more."""
+    if not state.get("wired"):
+        return
+    show_engine()
+    if engine.state != "ready" or not reader.model:
+        answer.waiting(engine)
+    if engine.state == "failed":
+        table.loaded.clear()
+        reader.model = ""
+        dom.speak(f"The engine stopped: {engine.error}. Your drawing is kept.")
+    elif engine.state == "ready" and state["link"].get("served") != engine.generation:
+        state["link"]["served"] = engine.generation
+        dom.run(engine_ready())
+
+
+async def engine_ready() -> None:
+    """Say which backend runs, load the chosen model, answer, then load the others."""
+    forced = link.forced_backend()
+    if forced and forced != engine.backend:
+        title = {"webgpu": "WebGPU", "native": "compiled"}.get(forced, f"\u201c{forced}\u201d")
+        reason = engine.backends.get(forced) or f"This build has no {title} backend yet."
+        picture.say(f"{reason.rstrip('.')}. Using {TITLES[engine.backend]}.")
+    dom.find("version").textContent = f"handlens {engine.version}"
+    try:
+        if not table.rows:
+            await table.list(link.read().get("model", ""))
+        await table.load(engine, table.chosen)
+    except EngineGoneError:
+        return
+    except EngineError as error:
+        engine.fail(str(error))
+        return
+    reader.model = table.chosen
+    reader.changed()
+    for row in table.rows:
+        try:
+            await table.load(engine, row["name"])
+        except EngineGoneError:
+            return
+        except EngineError as error:
+            print("model", row["name"], "could not be loaded:", error)
+    if state["reading"] is not None and not reader.running:
+        reader.changed()
+
+
+def choose_model(name: str) -> None:
+    """Another model answers from now on; Back returns to the one before."""
+    if table.chosen == name and reader.model == name:
+        return
+    table.select(name)
+    remember(new_entry=True)
+    dom.run(use_model(name))
+
+
+async def use_model(name: str) -> None:
+    """Load it if need be, and read again."""
+    try:
+        await table.load(engine, name)
+    except (EngineError, EngineGoneError):
+        return
+    reader.model = name
+    reader.changed()
+
+
+# -- the address ---------------------------------------------------------------------------------------------
+def remember(new_entry: bool = False) -> None:
+    """Put model and drawing into the address."""
+    kind = pad.kind()
+    label = pad.label()
+    link.write(
+        {
+            "view": "draw",
+            "model": "" if table.chosen == models.FIRST else table.chosen,
+            "sample": label.split()[1] if label.startswith("sample ") else "",
+            "ink": link.encode(pad.flat()) if kind == "ink" else "",
+        },
+        new_entry,
+    )
+
+
+async def follow_link() -> None:
+    """Show what the address says: after a reload, Back, or a link from somebody else."""
+    said = link.read()
+    if said.get("model") and table.rows and said["model"] != table.chosen:
+        table.select(said["model"])
+        await use_model(table.chosen)
+    if said.get("ink") and said["ink"] != link.encode(pad.flat()):
+        strokes = link.decode(said["ink"])
+        if strokes:
+            pad.clear()
+        for points, width, erase in strokes:
+            pad.add(points, width, erase)
+    elif said.get("sample", "").isdigit() and pad.label() != f"sample {said['sample']}":
+        await gallery.load()
+        show_sample(int(said["sample"]))
+
+
+def show_sample(number: int) -> None:
+    """Put a test image on the pad."""
+    values, label = gallery.values(number)
+    if values is not None:
+        picture.say("")
+        pad.show(values, label)
+
+
+# -- the actions ---------------------------------------------------------------------------------------------
+def set_width(units) -> None:
+    """The brush, from the slider or the keys."""
+    narrowest, widest, _ = WIDTHS
+    units = min(widest, max(narrowest, int(units)))
+    pad.setWidth(units)
+    slider.value = units
+    dom.find("pad-frame").style.setProperty("--brush", str(units))
+
+
+def toggle_eraser() -> None:
+    """Pen or eraser."""
+    pad.setErasing(not pad.erasing())
+    actions.refresh()
+
+
+async def open_gallery() -> None:
+    """Fetch the test images before they are first shown."""
+    await gallery.load()
+    gallery.build(show_sample)
+    gallery.toggle()
+    actions.refresh()
+
+
+def make_tools():
+    """All actions, in the order of the help; the first ones are the buttons under the pad."""
+    tools = dom.find("tools")
+    for action in (
+        Action("undo", "Undo", pad.undo, ("ctrl+z", "u"), "undo", pad.canUndo),
+        Action("redo", "Redo", pad.redo, ("ctrl+shift+z", "ctrl+y", "r"), "redo", pad.canRedo),
+        Action("clear", "Clear", pad.clear, ("delete", "c"), "clear", lambda: pad.kind() != "blank"),
+        Action("eraser", "Eraser", toggle_eraser, ("e",), "eraser", None, pad.erasing),
+    ):
+        action.button(tools, worded=False)
+    label = dom.make("label", "", tools, class_="width")
+    dom.make("span", "Width", label)
+    low, high, step = WIDTHS
+    brush = dom.make("input", "", label, type="range", min=low, max=high, step=step, value=22, data_testid="width")
+    dom.listen(brush, "input", lambda event: set_width(brush.value))
+    dom.make("span", "", tools, class_="spacer")
+    Action("narrower", "Thinner pen", lambda: set_width(int(slider.value) - 4), ("[",))
+    Action("wider", "Thicker pen", lambda: set_width(int(slider.value) + 4), ("]",))
+    Action("samples", "Samples", lambda: dom.run(open_gallery()), ("g",), "samples", None, gallery.is_open).button(
+        tools
+    )
+    Action("image", "Image", picture.choose, ("i",), "image").button(tools)
+    Action("numbers", "The 784 numbers", numbers.unfold, ("n",))
+    head = dom.find("head-actions")
+    Action("theme", "Light or dark", theme.toggle, ("t",), "theme").button(head, worded=False)
+    Action("help", "Keys", help.toggle, ("?",), "help").button(head, worded=False)
+    Action("again", "Start again", engine.restart).button(dom.find("again"))
+    return brush
+
+
+def on_ink(event) -> None:
+    """The drawing has changed."""
+    if dom.find("notice").textContent and pad.busy():
+        picture.say("")
+    actions.refresh()
+    reader.changed()
+
+
+bars.setup()
+seen.setup()
+engine = Engine(engine_changed)
+reader = Reader(engine, show, settle)
+table = models.Models(choose_model)
+slider = make_tools()
+keyboard.setup()
+numbers.setup(lambda: state["seen"])
+picture.setup(engine)
+theme.setup([seen.repaint, strip.repaint, gallery.repaint])
+strip.clear()
+state["wired"] = True
+dom.listen(pad.canvas, "ink", on_ink)
+dom.listen(dom.view, "popstate", lambda event: dom.run(follow_link()))
+dom.listen(dom.view, "hashchange", lambda event: dom.run(follow_link()))
+engine_changed()
+actions.refresh()
+
+
+async def begin() -> None:
+    """The list of models does not wait for Python; the drawing of the address goes on the pad at once."""
+    try:
+        await table.list(link.read().get("model", ""))
+    except Exception as error:  # said when the engine is ready and the list is asked for again
+        print("models/index.json:", error)
+    await follow_link()
+
+
+dom.run(begin())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shapes
+from .blocks import elementwise
 from .table import register
 
 
@@ -45,11 +46,11 @@ class Elementwise(Op):
         apply = in_place(self.name, float(b.attrs.get("alpha", 0.01)))
         assert apply is not None
 
-        def run() -> None:
+        def kernel(x: Array, y: Array) -> None:
             np.copyto(y, x)
             apply(y)
 
-        return run
+        return elementwise(kernel, x, y)
 
 
 class FromOutput(Elementwise):
@@ -65,7 +66,7 @@ class ReluDx(FromOutput):
 
     def numpy(self, b: Binding) -> Run:
         (y, dy), dx = b.ins, b.outs[0]
-        return lambda: np.multiply(dy, y > 0, out=dx)
+        return elementwise(lambda y, dy, dx: np.multiply(dy, y > 0, out=dx), y, dy, dx)
 
 
 relu_dx = register(ReluDx)
@@ -91,12 +92,12 @@ class SigmoidDx(FromOutput):
     def numpy(self, b: Binding) -> Run:
         (y, dy), dx = b.ins, b.outs[0]
 
-        def run() -> None:
+        def kernel(y: Array, dy: Array, dx: Array) -> None:
             np.subtract(1.0, y, out=dx)
             np.multiply(dx, y, out=dx)
             np.multiply(dx, dy, out=dx)
 
-        return run
+        return elementwise(kernel, y, dy, dx)
 
 
 sigmoid_dx = register(SigmoidDx)
@@ -122,12 +123,12 @@ class TanhDx(FromOutput):
     def numpy(self, b: Binding) -> Run:
         (y, dy), dx = b.ins, b.outs[0]
 
-        def run() -> None:
+        def kernel(y: Array, dy: Array, dx: Array) -> None:
             np.multiply(y, y, out=dx)
             np.subtract(1.0, dx, out=dx)
             np.multiply(dx, dy, out=dx)
 
-        return run
+        return elementwise(kernel, y, dy, dx)
 
 
 tanh_dx = register(TanhDx)
@@ -156,11 +157,11 @@ class LeakyReluDx(Elementwise):
         (x, dy), dx = b.ins, b.outs[0]
         alpha = float(b.attrs.get("alpha", 0.01))
 
-        def run() -> None:
+        def kernel(x: Array, dy: Array, dx: Array) -> None:
             np.multiply(dy, alpha, out=dx)
             np.copyto(dx, dy, where=x > 0)
 
-        return run
+        return elementwise(kernel, x, dy, dx)
 
 
 leaky_relu_dx = register(LeakyReluDx)

@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ..errors import ShapeError
 from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shape, Shapes
 from .activation import in_place
 from .table import register
-from .window import Window, places, reach, resolve, sliding
+from .window import Window, places, resolve, sliding
 
-# Images are unfolded in blocks whose matrix stays inside a core's cache: measured 10-40 % faster than the whole
-# batch at once, and it keeps the scratch memory of a batch of 256 at megabytes instead of hundreds.
-BLOCK_ELEMENTS = 1 << 20
+# Images are unfolded in blocks whose matrices stay inside a core's cache: faster than the whole batch at once, and the
+# scratch memory of a batch of 256 stays at megabytes instead of hundreds.
+BLOCK_ELEMENTS = 1 << 17
 
 
 class Sizes(NamedTuple):
@@ -37,14 +38,31 @@ class Sizes(NamedTuple):
 
     @property
     def padded(self) -> tuple[int, int]:
-        rows, columns = reach(self.window)
+        """Rows and columns of the padded image."""
         top, left, bottom, right = self.window.pads
-        return max(self.height + top + bottom, rows), max(self.width + left + right, columns)
+        return self.height + top + bottom, self.width + left + right
 
     @property
     def k(self) -> int:
         """Length of one unfolded patch: C * KH * KW."""
         return self.c * math.prod(self.window.kernel)
+
+    @property
+    def dense(self) -> bool:
+        """Stride 1: the patches of an image are then shifted copies of its rows, end to end."""
+        return self.window.strides == (1, 1)
+
+    @property
+    def row(self) -> int:
+        """Columns of one row of unfolded patches. With stride 1 a row is as wide as the padded image: the last
+        KW - 1 columns belong to no output and are dropped, and every copy becomes one long run instead of P short ones.
+        """
+        return self.padded[1] if self.dense else self.window.out[1]
+
+    @property
+    def run(self) -> int:
+        """With stride 1, length of the run of one kernel cell: it ends KW - 1 short of P full rows."""
+        return self.window.out[0] * self.row - (self.window.kernel[1] - 1)
 
 
 def sizes_of(x: Shape, w: Shape, attrs: Attrs) -> Sizes:
@@ -54,16 +72,16 @@ def sizes_of(x: Shape, w: Shape, attrs: Attrs) -> Sizes:
     if x[1] != w[1]:
         raise ShapeError(f"kernels for {w[1]} channels met an input of {x[1]} channels (shape {x})")
     window = resolve(x[2], x[3], w[2:], attrs)
-    unfolded = w[1] * math.prod(window.kernel) * math.prod(window.out)
-    return Sizes(x[0], x[1], x[2], x[3], w[0], window, max(1, min(x[0], BLOCK_ELEMENTS // max(unfolded, 1))))
+    image = (w[1] * math.prod(window.kernel) + w[0]) * math.prod(window.out)
+    return Sizes(x[0], x[1], x[2], x[3], w[0], window, max(1, min(x[0], BLOCK_ELEMENTS // max(image, 1))))
 
 
 def scratch(s: Sizes, lead: tuple[int, int], always_padded: bool = False) -> dict[str, tuple[Shape, str]]:
     """Scratch arrays for one block: unfolded patches, kernel-major images, and the padded block where padding asks."""
-    p, q = s.window.out
+    p = s.window.out[0]
     arrays: dict[str, tuple[Shape, str]] = {
-        "columns": ((s.c, *s.window.kernel, s.block, p, q), ""),
-        "maps": ((s.f, s.block, p, q), ""),
+        "columns": ((s.c, *s.window.kernel, s.block, p, s.row), ""),
+        "maps": ((s.f, s.block, p, s.row), ""),
     }
     if always_padded or s.padded != (s.height, s.width):
         arrays["padded"] = ((*lead, *s.padded), "")
@@ -80,23 +98,56 @@ def cut(array: Array, shape: Shape) -> Array:
     return array.reshape(-1)[: math.prod(shape)].reshape(shape)
 
 
+def patches_of(s: Sizes, padded: Array, columns: Array) -> tuple[Array, Array]:
+    """(target, source): views of ``columns`` (C, KH, KW, n, P, row) and of the images (n, C, H', W') such that copying
+    source to target is im2col: columns[c, i, j, n, p, q] = padded[n, c, p*s + i, q*s + j]."""
+    if not s.dense:
+        return columns, sliding(padded, s.window).transpose(1, 2, 3, 0, 4, 5)
+    sn, sc, sh, sw = padded.strides
+    source = as_strided(padded, (s.c, *s.window.kernel, len(padded), s.run), (sc, sh, sw, sn, sw))
+    return columns.reshape(*columns.shape[:4], -1)[..., : s.run], source
+
+
 def unfold(s: Sizes, x: Array, work: Array | None, first: int, count: int, columns: Array) -> Run:
-    """im2col of one block by a strided view: columns[c, i, j, n, p, q] = x[n, c, p*s + i - top, q*s + j - left]."""
+    """im2col of one block of images."""
     images = x[first : first + count]
-    if work is None:
-        view = sliding(images, s.window).transpose(1, 2, 3, 0, 4, 5)
-        return lambda: np.copyto(columns, view)
-    padded = work[:count]
+    tail = columns.reshape(*columns.shape[:4], -1)[..., s.run :] if s.dense else columns[..., :0]
+    padded = images if work is None else work[:count]
     top, left = s.window.pads[:2]
     inside = padded[:, :, top : top + s.height, left : left + s.width]
-    view = sliding(padded, s.window).transpose(1, 2, 3, 0, 4, 5)
+    target, source = patches_of(s, padded, columns)
 
     def run() -> None:
-        padded.fill(0.0)
-        np.copyto(inside, images)
-        np.copyto(columns, view)
+        if work is not None:
+            padded.fill(0.0)
+            np.copyto(inside, images)
+        np.copyto(target, source)
+        tail.fill(0.0)
 
     return run
+
+
+def spread(s: Sizes, dy: Array, maps: Array) -> Run:
+    """Copy a block of ``dy`` (n, F, P, Q) into kernel-major ``maps`` (F, n, P, row), zeros where no output is."""
+    q = s.window.out[1]
+    target, rest, source = maps[..., :q], maps[..., q:], dy.transpose(1, 0, 2, 3)
+
+    def run() -> None:
+        rest.fill(0.0)
+        np.copyto(target, source)
+
+    return run
+
+
+def fold_pairs(s: Sizes, padded: Array, columns: Array) -> list[tuple[Array, Array]]:
+    """For each kernel cell (place in ``padded`` (C, n, H', W'), its part of ``columns``): adding them is col2im."""
+    pieces = columns.reshape(s.c, -1, *columns.shape[3:])
+    if not s.dense:
+        return [(place, pieces[:, k]) for k, place in enumerate(places(padded, s.window))]
+    flat = padded.reshape(*padded.shape[:2], -1)
+    starts = [i * s.padded[1] + j for i in range(s.window.kernel[0]) for j in range(s.window.kernel[1])]
+    runs = pieces.reshape(*pieces.shape[:3], -1)[..., : s.run]
+    return [(flat[..., start : start + s.run], runs[:, k]) for k, start in enumerate(starts)]
 
 
 def together(runs: Sequence[Run]) -> Run:
@@ -134,25 +185,24 @@ class Conv2dDx(Op):
     def numpy(self, b: Binding) -> Run:
         (w, dy), dx = b.ins, b.outs[0]
         s = self.sizes([w.shape, dy.shape], b.attrs)
-        p, q = s.window.out
+        p = s.window.out[0]
         top, left = s.window.pads[:2]
         kernels = w.reshape(s.f, s.k).T
 
         def block(first: int, count: int) -> Run:
-            maps = cut(b.work["maps"], (s.f, count, p, q))
-            columns = cut(b.work["columns"], (s.k, count * p * q))
+            maps = cut(b.work["maps"], (s.f, count, p, s.row))
+            columns = cut(b.work["columns"], (s.c, *s.window.kernel, count, p, s.row))
             padded = cut(b.work["padded"], (s.c, count, *s.padded))
             inside = padded[:, :, top : top + s.height, left : left + s.width].transpose(1, 0, 2, 3)
-            source = dy[first : first + count].transpose(1, 0, 2, 3)
-            target, flat = dx[first : first + count], maps.reshape(s.f, -1)
-            pieces = columns.reshape(s.c, -1, count, p, q)
-            pairs = [(place, pieces[:, k]) for k, place in enumerate(places(padded, s.window))]
+            gather = spread(s, dy[first : first + count], maps)
+            target, flat, product = dx[first : first + count], maps.reshape(s.f, -1), columns.reshape(s.k, -1)
+            pairs = fold_pairs(s, padded, columns)
 
             def run() -> None:
-                np.copyto(maps, source)
-                np.matmul(kernels, flat, out=columns)
+                gather()
+                np.matmul(kernels, flat, out=product)
                 padded.fill(0.0)
-                for place, piece in pairs:  # col2im: a loop over the kernel's cells, never over pixels
+                for place, piece in pairs:  # a loop over the kernel's cells, never over pixels
                     np.add(place, piece, out=place)
                 np.copyto(target, inside)
 
@@ -191,19 +241,19 @@ class Conv2dDw(Op):
         (x, dy), dw = b.ins, b.outs[0]
         db = b.outs[1] if len(b.outs) > 1 else None
         s = self.sizes([x.shape, dy.shape], b.attrs)
-        p, q = s.window.out
+        p = s.window.out[0]
         part, total = b.work["part"], dw.reshape(s.f, s.k)
 
         def block(first: int, count: int) -> Run:
-            maps = cut(b.work["maps"], (s.f, count, p, q))
-            columns = cut(b.work["columns"], (s.c, *s.window.kernel, count, p, q))
-            gather = unfold(s, x, b.work.get("padded"), first, count, columns)
-            source = dy[first : first + count].transpose(1, 0, 2, 3)
+            maps = cut(b.work["maps"], (s.f, count, p, s.row))
+            columns = cut(b.work["columns"], (s.c, *s.window.kernel, count, p, s.row))
+            gather_x = unfold(s, x, b.work.get("padded"), first, count, columns)
+            gather_dy = spread(s, dy[first : first + count], maps)
             flat, patches = maps.reshape(s.f, -1), columns.reshape(s.k, -1).T
 
             def run() -> None:
-                gather()
-                np.copyto(maps, source)
+                gather_x()
+                gather_dy()
                 np.matmul(flat, patches, out=part)
                 np.add(total, part, out=total)
                 if db is not None:
@@ -265,13 +315,11 @@ class Conv2d(Op):
         activate = in_place(b.attrs.get("activation"), float(b.attrs.get("alpha", 0.01)))
 
         def block(first: int, count: int) -> Run:
-            # One image's maps lie in memory as the product makes them, so it is written in place.
-            single = y[first] if count == 1 else None
-            maps = cut(b.work["maps"], (s.f, count, p, q)) if single is None else single
-            columns = cut(b.work["columns"], (s.c, *s.window.kernel, count, p, q))
+            maps = cut(b.work["maps"], (s.f, count, p, s.row))
+            columns = cut(b.work["columns"], (s.c, *s.window.kernel, count, p, s.row))
             gather = unfold(s, x, b.work.get("padded"), first, count, columns)
             flat, patches = maps.reshape(s.f, -1), columns.reshape(s.k, -1)
-            target = y[first : first + count].transpose(1, 0, 2, 3)
+            target, valid = y[first : first + count].transpose(1, 0, 2, 3), maps[..., :q]
 
             def run() -> None:
                 gather()
@@ -280,8 +328,7 @@ class Conv2d(Op):
                     np.add(flat, bias, out=flat)
                 if activate is not None:
                     activate(flat)
-                if single is None:
-                    np.copyto(target, maps)
+                np.copyto(target, valid)
 
             return run
 

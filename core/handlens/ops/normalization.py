@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shape, Shapes
+from .blocks import image_blocks
 from .table import register
 
 
@@ -32,9 +33,12 @@ def check_channels(ins: Shapes) -> int:
     return x[1]
 
 
-def axes_of(ndim: int) -> tuple[int, ...]:
-    """Every axis but the channels."""
-    return (0, *range(2, ndim))
+def channel_sums(a: Array, b: Array | None = None) -> Array:
+    """Sum of ``a`` (or of ``a * b``) per channel: each row of a map in the array's precision, the rows in float64."""
+    rows = (a.shape[0], a.shape[1], -1)
+    sums = a.reshape(rows).sum(axis=2) if b is None else np.einsum("ncx,ncx->nc", a.reshape(rows), b.reshape(rows))
+    total: Array = sums.sum(axis=0, dtype=np.float64)
+    return total
 
 
 class BatchNormDx(Op):
@@ -51,24 +55,33 @@ class BatchNormDx(Op):
         return [ins[0], (channels,), (channels,)]
 
     def workspace(self, ins: Shapes, outs: Shapes, attrs: Attrs) -> Scratch:
-        return {"xhat": (ins[0], ""), "product": (ins[0], "")}
+        return {"block": ((image_blocks(ins[0])[0].stop, *ins[0][1:]), "")}
 
     def numpy(self, b: Binding) -> Run:
         x, gamma, mean, inv_std, dy = b.ins
         dx, dgamma, dbeta = b.outs
-        xhat, product = b.work["xhat"], b.work["product"]
-        axes, m = axes_of(x.ndim), math.prod(x.shape) // x.shape[1]
+        m, ndim = math.prod(x.shape) // x.shape[1], x.ndim
+        parts = [(x[cut], dy[cut], dx[cut], b.work["block"][: cut.stop - cut.start]) for cut in image_blocks(x.shape)]
 
         def run() -> None:
-            np.subtract(x, per_channel(mean, x.ndim), out=xhat)
-            np.multiply(xhat, per_channel(inv_std, x.ndim), out=xhat)
-            np.multiply(dy, xhat, out=product)
-            np.copyto(dgamma, product.sum(axis=axes))
-            np.copyto(dbeta, dy.sum(axis=axes))
-            np.multiply(xhat, per_channel(dgamma / m, x.ndim), out=xhat)
-            np.subtract(dy, xhat, out=dx)
-            np.subtract(dx, per_channel(dbeta / m, x.ndim), out=dx)
-            np.multiply(dx, per_channel(gamma * inv_std, x.ndim), out=dx)
+            centre, scale = per_channel(mean, ndim), per_channel(inv_std, ndim)
+            total = np.zeros((2, x.shape[1]))
+            for x_part, dy_part, _, block in parts:
+                np.subtract(x_part, centre, out=block)
+                np.multiply(block, scale, out=block)
+                total += channel_sums(dy_part, block), channel_sums(dy_part)
+            np.copyto(dgamma, total[0])
+            np.copyto(dbeta, total[1])
+            factor = gamma * inv_std  # dx = factor dy - (factor inv_std dgamma / m) (x - mean) - factor dbeta / m
+            slope = per_channel(factor * inv_std * dgamma / m, ndim)
+            shift = per_channel(factor * dbeta / m, ndim)
+            factor = per_channel(factor, ndim)
+            for x_part, dy_part, dx_part, block in parts:
+                np.multiply(dy_part, factor, out=dx_part)
+                np.subtract(x_part, centre, out=block)
+                np.multiply(block, slope, out=block)
+                np.subtract(dx_part, block, out=dx_part)
+                np.subtract(dx_part, shift, out=dx_part)
 
         return run
 
@@ -98,22 +111,28 @@ class BatchNorm(Op):
         return graph.emit(batch_norm_dx, (x, gamma, mean, inv_std, str(dys[0])), node.attrs)
 
     def workspace(self, ins: Shapes, outs: Shapes, attrs: Attrs) -> Scratch:
-        return {"square": (ins[0], "")}
+        return {"block": ((image_blocks(ins[0])[0].stop, *ins[0][1:]), "")}
 
     def numpy(self, b: Binding) -> Run:
         x, gamma, beta = b.ins
         y, mean, inv_std = b.outs
-        square, axes = b.work["square"], axes_of(x.ndim)
         epsilon, momentum = float(b.attrs["epsilon"]), float(b.attrs["momentum"])
+        m, ndim = math.prod(x.shape) // x.shape[1], x.ndim
+        parts = [(x[cut], y[cut], b.work["block"][: cut.stop - cut.start]) for cut in image_blocks(x.shape)]
 
         def run() -> None:
-            np.copyto(mean, x.mean(axis=axes))
-            np.subtract(x, per_channel(mean, x.ndim), out=y)
-            np.multiply(y, y, out=square)
-            variance = square.mean(axis=axes)
+            np.copyto(mean, sum(channel_sums(x_part) for x_part, _, _ in parts) / m)
+            centre, variance = per_channel(mean, ndim), np.zeros(x.shape[1])
+            for x_part, _, block in parts:  # the mean first, then squares around it: no cancellation
+                np.subtract(x_part, centre, out=block)
+                variance += channel_sums(block, block)
+            variance = (variance / m).astype(x.dtype)
             np.copyto(inv_std, 1.0 / np.sqrt(variance + epsilon))
-            np.multiply(y, per_channel(gamma * inv_std, x.ndim), out=y)
-            np.add(y, per_channel(beta, x.ndim), out=y)
+            scale, shift = per_channel(gamma * inv_std, ndim), per_channel(beta, ndim)
+            for x_part, y_part, _ in parts:
+                np.subtract(x_part, centre, out=y_part)
+                np.multiply(y_part, scale, out=y_part)
+                np.add(y_part, shift, out=y_part)
             for running, batch in zip(b.updates, (mean, variance), strict=True):
                 np.multiply(running, momentum, out=running)
                 np.add(running, (1.0 - momentum) * batch, out=running)
@@ -137,10 +156,14 @@ class BatchNormInference(Op):
         x, gamma, beta, mean, variance = b.ins
         y, epsilon = b.outs[0], float(b.attrs["epsilon"])
 
+        parts = [(x[cut], y[cut]) for cut in image_blocks(x.shape)]
+
         def run() -> None:
             factor = gamma / np.sqrt(variance + epsilon)
-            np.multiply(x, per_channel(factor, x.ndim), out=y)
-            np.add(y, per_channel(beta - mean * factor, x.ndim), out=y)
+            scale, shift = per_channel(factor, x.ndim), per_channel(beta - mean * factor, x.ndim)
+            for x_part, y_part in parts:
+                np.multiply(x_part, scale, out=y_part)
+                np.add(y_part, shift, out=y_part)
 
         return run
 

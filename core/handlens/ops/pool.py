@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shape, Shapes
+from .blocks import image_blocks
 from .table import register
 from .window import Window, pair, places, reach, resolve
 
@@ -98,27 +99,36 @@ class MaxPool2dDx(Pool):
         arrays = dict(super().workspace(ins, outs, attrs))
         if arrays:
             arrays["padded_dx"] = arrays["padded"]
-        arrays |= {"open": (ins[1], "bool"), "winner": (ins[1], "bool"), "share": (ins[1], "")}
-        return arrays
+        block = (image_blocks(ins[1])[0].stop, *ins[1][1:])
+        return arrays | {"pixel": (block, ""), "share": (block, ""), "open": (block, "bool"), "winner": (block, "bool")}
 
     def numpy(self, b: Binding) -> Run:
         (x, y, dy), dx = b.ins, b.outs[0]
         window = window_of(x.shape, b.attrs)
         pad, source = self.source(b, x, window, -np.inf)
         total = b.work.get("padded_dx", dx)
-        still_open, winner, share = b.work["open"], b.work["winner"], b.work["share"]
-        pairs = list(zip(places(source, window), places(total, window), strict=True))
+        apart = all(s >= k for s, k in zip(window.strides, window.kernel, strict=True))  # windows do not overlap
+        parts = []
+        for cut in image_blocks(y.shape):
+            work = [b.work[name][: cut.stop - cut.start] for name in ("pixel", "share", "open", "winner")]
+            pairs = list(zip(places(source[cut], window), places(total[cut], window), strict=True))
+            parts.append((pairs, y[cut], dy[cut], *work))
 
         def run() -> None:
             pad()
             total.fill(0.0)
-            still_open.fill(True)
-            for pixel, target in pairs:  # a loop over the window's cells
-                np.equal(pixel, y, out=winner)
-                np.logical_and(winner, still_open, out=winner)
-                np.logical_xor(still_open, winner, out=still_open)
-                np.multiply(dy, winner, out=share)
-                np.add(target, share, out=target)
+            for pairs, y_part, dy_part, pixel, share, still_open, winner in parts:
+                still_open.fill(True)
+                for place, target in pairs:  # a loop over the window's cells
+                    np.copyto(pixel, place)
+                    np.equal(pixel, y_part, out=winner)
+                    np.logical_and(winner, still_open, out=winner)
+                    np.logical_xor(still_open, winner, out=still_open)
+                    np.multiply(dy_part, winner, out=share)
+                    if apart:
+                        np.copyto(target, share)
+                    else:
+                        np.add(target, share, out=target)
             if total is not dx:
                 np.copyto(dx, inside(total, x.shape, window))
 
@@ -141,13 +151,14 @@ class MaxPool2d(Pool):
         x, y = b.ins[0], b.outs[0]
         window = window_of(x.shape, b.attrs)
         pad, source = self.source(b, x, window, -np.inf)
-        first, *rest = places(source, window)
+        parts = [(y[cut], places(source[cut], window)) for cut in image_blocks(y.shape)]
 
         def run() -> None:
             pad()
-            np.copyto(y, first)
-            for pixel in rest:
-                np.maximum(y, pixel, out=y)
+            for y_part, (first, *rest) in parts:
+                np.copyto(y_part, first)
+                for pixel in rest:
+                    np.maximum(y_part, pixel, out=y_part)
 
         return run
 

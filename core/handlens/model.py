@@ -22,7 +22,7 @@ from .plan import Plan, make_plan
 from .summary import Summary, summarize
 
 if TYPE_CHECKING:
-    from .training import History
+    from .training import History, Training
 
 MAX_BATCH = 256
 KEPT_PROGRAMS = 8
@@ -281,6 +281,10 @@ class Sequential:
         from .training import Training
 
         return backends.drive(Training(self, x, y, **options).run())
+
+    def fit_with(self, training: Training) -> History:
+        """Run a :class:`handlens.training.Training` that was made for this model."""
+        return backends.drive(training.run())
 
     async def fit_async(self, x: Array, y: Array, **options: Any) -> History:
         """:meth:`fit` for an event loop: gives it a turn at least every 50 ms, between ops if need be."""

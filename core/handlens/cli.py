@@ -1,0 +1,105 @@
+"""The command line: ``handlens train | evaluate | predict | summary | bench | doctor``; ``--json`` for machines."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import HandlensError
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Options of ``train``."""
+    parser.add_argument("name", help="linear, ann, ann-matched, cnn-small, convnet or digits")
+    parser.add_argument("--out", help="file to write (default NAME.safetensors here)")
+    parser.add_argument("--data", help="folder with the MNIST files (default: the project's .cache/mnist)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
+    parser.add_argument("--epochs", type=int, default=0, help="default: the network's own recipe")
+    parser.add_argument("--batch-size", type=int, default=0)
+    parser.add_argument("--learning-rate", type=float, default=0.0, help="peak of the one-cycle schedule")
+    parser.add_argument("--hold-out", type=int, default=0, help="choose on the last N training images, not the test")
+    parser.add_argument("--images", type=int, default=0, help="train on the first N images only")
+    parser.add_argument("--checkpoint", help="file to keep the running training in, after every epoch and on Ctrl-C")
+    parser.add_argument("--resume", help="checkpoint to go on from")
+    parser.add_argument("--verbose", action="store_true", help="a line an epoch, also where there is no terminal")
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Options of ``evaluate``."""
+    parser.add_argument("weights", help="a .safetensors file of a Handlens model")
+    parser.add_argument("--data", help="folder with the MNIST files (default: the project's .cache/mnist)")
+
+
+def add_predict(parser: argparse.ArgumentParser) -> None:
+    """Options of ``predict``."""
+    parser.add_argument("weights", help="a .safetensors file of a Handlens model")
+    parser.add_argument("images", nargs="+", help="image files, or .npy arrays (28, 28) or (N, 28, 28), white on black")
+
+
+def add_summary(parser: argparse.ArgumentParser) -> None:
+    """Options of ``summary``."""
+    parser.add_argument("model", help="a named network, or a .safetensors file")
+    parser.add_argument("--plan", action="store_true", help="print the plan of one image, too")
+
+
+def add_index(parser: argparse.ArgumentParser) -> None:
+    """Options of ``index``."""
+    parser.add_argument("folder", help="folder of .safetensors files, for instance web/models")
+
+
+def add_bench(parser: argparse.ArgumentParser) -> None:
+    """Options of ``bench``."""
+    parser.add_argument("--name", default="convnet", help="named network (default convnet)")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=15, help="runs, of which the median counts (default 15)")
+
+
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """``doctor`` has no options of its own."""
+
+
+COMMANDS = {
+    "train": (add_train, "train a named network on MNIST"),
+    "evaluate": (add_evaluate, "accuracy and loss on the 10,000 MNIST test images"),
+    "predict": (add_predict, "read digits from image files"),
+    "summary": (add_summary, "shapes, parameters, multiply-adds and bytes per layer"),
+    "index": (add_index, "list the models of a folder from their metadata"),
+    "bench": (add_bench, "time training steps and inference, beside PyTorch where it is installed"),
+    "doctor": (add_doctor, "what can run here, and why not"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="handlens", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (add, help_text) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        add(command)
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it worked, 1 with one sentence on standard error when it did not, 2 for wrong usage."""
+    args = build_parser().parse_args(argv)
+    module = importlib.import_module(f".commands.{args.command}", __package__)
+    try:
+        result = module.run(args)
+    except (HandlensError, OSError) as error:
+        print(f"handlens {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"handlens {args.command}: stopped", file=sys.stderr)
+        return 130
+    print(json.dumps(result, indent=1) if args.json else module.text(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -177,7 +177,7 @@ def prepare(strokes: Sequence[Stroke], extent: float) -> Prepared | None:
     fine = FIT * OVERSAMPLE
     scale = fine / max(x1 - x0, y1 - y0)
     view = _View((x0 + x1) / 2 - fine / 2 / scale, (y0 + y1) / 2 - fine / 2 / scale, scale, fine)
-    raster = _draw(drawn, view) * _inside_pad(view, side)
+    raster = np.minimum(_draw(drawn, view), _inside_pad(view, side))
     fitted = raster.reshape(FIT, OVERSAMPLE, FIT, OVERSAMPLE).mean(axis=(1, 3), dtype=np.float32)
     # Outward to whole raster pixels; the margin keeps rounding noise from adding a row.
     left, right = _outward((x0 - view.x) * scale, (x1 - view.x) * scale, fine)
@@ -277,9 +277,11 @@ def _ink_box(strokes: Sequence[Stroke], extent: float) -> Box | None:
         return None
     low = np.min(np.stack([s.points.min(axis=0) - s.width / 2 for s in pens]), axis=0)
     high = np.max(np.stack([s.points.max(axis=0) + s.width / 2 for s in pens]), axis=0)
-    if len(pens) == len(strokes) and np.min(low) >= 0 and np.max(high) <= extent:
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+    rounding = 1e-6 * extent
+    within = np.min(low) >= -rounding and np.max(high) <= extent + rounding
     low, high = np.maximum(low, 0.0), np.minimum(high, extent)
+    if within and len(pens) == len(strokes):
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
     thinnest = min(s.width for s in pens)
     size = FIT * OVERSAMPLE
     for _ in range(8):
@@ -287,7 +289,7 @@ def _ink_box(strokes: Sequence[Stroke], extent: float) -> Box | None:
         if (high <= low).any():
             return None
         view = _View(float(low[0]), float(low[1]), size / span, size)
-        raster = _draw(strokes, view) * _inside_pad(view, extent)
+        raster = np.minimum(_draw(strokes, view), _inside_pad(view, extent))
         found = _spans(raster >= 0.5 * min(1.0, thinnest * view.scale))
         if found is None:
             return None

@@ -215,6 +215,11 @@ def environment(**extra: str) -> dict[str, str]:
     # Bytecode written into an editable source tree would make later steps look stale.
     base = dict(os.environ, SOURCE_DATE_EPOCH=SOURCE_DATE_EPOCH, PYTHONHASHSEED="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     base["npm_config_cache"] = str(CACHE / "npm")
+    base["npm_config_update_notifier"] = "false"
+    # Without a network npm would try for minutes before it says so.
+    base["npm_config_fetch_retries"] = "1"
+    base["npm_config_fetch_retry_mintimeout"] = "1000"
+    base.setdefault("PIP_RETRIES", "1")
     base["PIP_CACHE_DIR"] = str(CACHE / "pip")
     # PYTHONPATH and VIRTUAL_ENV of the caller would leak foreign packages into `.venv`.
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"):

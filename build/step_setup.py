@@ -111,7 +111,7 @@ def requirements(version: tuple[int, int]) -> list[str]:
 
 
 def pip(*arguments: str | Path, why: str = "") -> str:
-    env = environment(PIP_NO_INPUT="1", PIP_RETRIES=os.environ.get("PIP_RETRIES", "1"))
+    env = environment(PIP_NO_INPUT="1")
     return run([venv_tool("python"), "-m", "pip", *arguments], env=env, why=why)
 
 
@@ -123,7 +123,17 @@ def pip_quiet(*arguments: str | Path) -> bool:
 
 def install_requirements(wanted: list[str]) -> None:
     """Install from `.cache/wheels`; what is missing there is downloaded first, once."""
-    local = ["install", "--quiet", "--no-index", "--find-links", WHEELS, "--constraint", CONSTRAINTS, *wanted]
+    local = [
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--no-index",
+        "--find-links",
+        WHEELS,
+        "--constraint",
+        CONSTRAINTS,
+        *wanted,
+    ]
     WHEELS.mkdir(parents=True, exist_ok=True)
     if not pip_quiet(*local):
         before = total_bytes(files_under(WHEELS))
@@ -205,7 +215,7 @@ def node_packages() -> None:
 def install_node_packages(npm: str) -> None:
     """Run `npm ci`, from `.cache/npm` where it can."""
     mode = "--offline" if offline() else "--prefer-offline"
-    env = environment(npm_config_fetch_retries="1", npm_config_update_notifier="false")
+    env = environment()
     run(
         [npm, "ci", mode, "--no-audit", "--no-fund", "--ignore-scripts"],
         env=env,

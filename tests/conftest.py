@@ -1,0 +1,55 @@
+"""What tests in several folders share: the repository, the built site, a server of it, the browser."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Importing the steps must leave no bytecode in build/, which is a folder of sources.
+sys.dont_write_bytecode = True
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def site_dir() -> Path:
+    """The built site, `dist/site/`."""
+    folder = ROOT / "dist" / "site"
+    if not (folder / "build.json").is_file():
+        pytest.fail("dist/site is not built; run the tests by `python3 build/make.py test`")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site_url(site_dir: Path) -> Iterator[str]:
+    """Address of the built site, served under a sub-path on a free port."""
+    import step_serve
+
+    with step_serve.running(site_dir) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser that `make.py` found; HANDLENS_CHROMIUM names it."""
+    import step_browser
+
+    return str(step_browser.require_chromium(install=False))
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder with the four IDX files of MNIST, hash-checked by `make.py vendor`."""
+    folder = ROOT / ".cache" / "mnist"
+    if not (folder / "t10k-images-idx3-ubyte").is_file():
+        pytest.fail("MNIST is not in .cache/mnist; run `python3 build/make.py vendor`")
+    return folder

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, architectures
+from ..bench import inference_milliseconds
 from ..callbacks import Checkpoint, Lines
 from ..data import mnist
 from ..errors import DataError
@@ -83,6 +84,7 @@ def describe(
         "multiply_adds": summary.multiply_adds,
         "accuracy": test["accuracy"],
         "test_loss": test["loss"],
+        "milliseconds": round(inference_milliseconds(model), 3),
         "command": command_of(args),
         "recipe": training.recipe(),
         "history": history.epochs,

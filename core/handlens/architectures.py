@@ -71,8 +71,8 @@ def convnet() -> list[Layer]:
 def digits() -> list[Layer]:
     """Ours: two pairs of convolutions with batch norm."""
     return [
-        *(*convolved(24), *convolved(24), MaxPool2D(2)),
-        *(*convolved(48), *convolved(48), MaxPool2D(2)),
+        *(*convolved(16), *convolved(16), MaxPool2D(2)),
+        *(*convolved(32), *convolved(32), MaxPool2D(2)),
         *(Flatten(), Dense(10), Softmax()),
     ]
 

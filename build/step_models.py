@@ -29,39 +29,26 @@ INDEX = MODELS / "index.json"
 REQUIRED = ("name", "file", "bytes", "title", "parameters", "multiply_adds", "accuracy")
 
 
-def read_index() -> list[dict[str, Any]]:
+def ask(*options: str) -> str:
     """What the core says about the weights in web/models/: every number computed by it, none typed by hand."""
-    printed = run(
-        [venv_tool("handlens"), "index", MODELS],
-        why="`handlens index web/models` could not read the shipped weights (see above).",
-    )
-    entries: list[dict[str, Any]] = json.loads(printed)
+    command = [venv_tool("handlens"), "index", MODELS, *options]
+    return run(command, why="`handlens index web/models` could not read the shipped weights (see above).")
+
+
+def read_index() -> list[dict[str, Any]]:
+    """One entry a model, as the page reads them."""
+    entries: list[dict[str, Any]] = json.loads(ask("--json"))["models"]
     for entry in entries:
-        missing = [key for key in REQUIRED if key not in entry]
+        missing = [key for key in REQUIRED if entry.get(key) is None]
         if missing:
             where = entry.get("file", "a model")
-            raise BuildError(f"`handlens index` says nothing of {', '.join(missing)} for {where}.")
+            raise BuildError(f"`handlens index` says nothing of {', '.join(missing)} for {where}: train it again.")
     return entries
 
 
-def markdown(entries: list[dict[str, Any]]) -> str:
+def markdown() -> str:
     """The table of the shipped models, for the README."""
-    rows = [
-        [
-            f"`{entry['name']}`",
-            entry["title"],
-            f"{entry['parameters']:,}",
-            f"{entry['multiply_adds']:,}",
-            f"{entry['bytes']:,}",
-            f"{entry['accuracy'] * 100:.2f} %",
-            *([f"{entry['ms']:.2f}"] if "ms" in entry else []),
-        ]
-        for entry in entries
-    ]
-    head = ["model", "what it is", "parameters", "multiply-adds", "bytes", "accuracy"]
-    if entries and "ms" in entries[0]:
-        head.append("ms")
-    return readme_tables.table(head, rows, numeric_from=2)
+    return ask()
 
 
 def ensure() -> list[dict[str, Any]]:
@@ -88,7 +75,7 @@ def main() -> int:
     entries = ensure()
     if not entries:
         raise BuildError("web/models/ holds no weights; train some with `.venv/bin/handlens train`.")
-    content = markdown(entries)
+    content = markdown()
     print(content)
     changed = readme_tables.insert("models", content)
     say("models", f"{len(entries)} models; README.md {'updated' if changed else 'was up to date'}")

@@ -35,9 +35,7 @@ def backward(graph: Graph, loss: str, wrt: Sequence[str]) -> dict[str, str]:
             continue
         wanted = [i in needs for i in node.inputs]
         graph.layer = node.layer
-        for tensor, gradient, want in zip(
-            node.inputs, node.op.gradient(graph, node, dys, wanted), wanted, strict=True
-        ):
+        for tensor, gradient, want in zip(node.inputs, node.op.gradient(graph, node, dys, wanted), wanted, strict=True):
             if gradient is None or not want:
                 continue
             met = gradients.get(tensor)

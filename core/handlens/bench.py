@@ -1,4 +1,4 @@
-"""Timing: medians of repeated runs, and a peer in the same run, its rounds between ours so that both meet the same noise."""
+"""Timing: medians of repeated runs; a peer runs its rounds between ours, so that both meet the same noise."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ class EarlyStopping(Monitor):
     ) -> None:
         super().__init__(monitor)
         self.patience, self.min_delta, self.restore_best = patience, min_delta, restore_best
-        self.waited, self.kept = 0, None if not restore_best else {}
+        self.waited, self.kept = 0, dict[str, Any]()
 
     def __call__(self, event: Event, training: Training) -> None:
         if event.kind == "epoch":
             if self.improved(event, self.min_delta):
                 self.waited = 0
-                self.kept = training.model.state_dict() if self.restore_best else None
+                self.kept = training.model.state_dict() if self.restore_best else {}
             else:
                 self.waited += 1
                 if self.waited >= self.patience:
@@ -79,7 +79,7 @@ class BestCheckpoint(Monitor):
 
 
 class Checkpoint:
-    """Saves the whole training, to be resumed to the same bits: after every ``every`` epochs, and when it is stopped."""
+    """Saves the whole training, to be resumed to the same bits: every ``every`` epochs, and when it is stopped."""
 
     def __init__(self, path: str | Path, every: int = 1) -> None:
         self.path, self.every = Path(path), every
@@ -104,7 +104,8 @@ class Bar:
     """A bar by tqdm, one an epoch."""
 
     def __init__(self, tqdm: Any) -> None:
-        self.tqdm, self.bar = tqdm, None
+        self.tqdm = tqdm
+        self.bar: Any = None
 
     def __call__(self, event: Event, training: Training) -> None:
         if event.kind == "step":

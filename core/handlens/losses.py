@@ -39,7 +39,9 @@ class CrossEntropy:
 
     def emit(self, graph: Graph, scores: str, targets: str) -> dict[str, str]:
         """Emit the loss; returns the public outputs."""
-        made = graph.emit(ops.softmax_cross_entropy, (scores, targets), {"smoothing": self.label_smoothing}, name="loss")
+        made = graph.emit(
+            ops.softmax_cross_entropy, (scores, targets), {"smoothing": self.label_smoothing}, name="loss"
+        )
         return {"loss": made[0], "correct": made[1]}
 
     def measure(self, scores: Array, y: Array) -> dict[str, float]:
@@ -49,7 +51,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class MeanSquaredError:
-    """``mean (y - t)^2`` over all outputs. Targets are numbers of the outputs' shape, or class numbers (made one-hot)."""
+    """``mean (y - t)^2`` over all outputs. Targets: numbers of the outputs' shape, or class numbers (made one-hot)."""
 
     name = "mean_squared_error"
     classifies = False

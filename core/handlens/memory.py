@@ -67,11 +67,11 @@ def lifetimes(graph: Graph, keep_all: bool) -> list[Lifetime]:
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
-        for tensor in (*node.outputs, *node.inputs, *node.updates):
-            first.setdefault(root[tensor], index)
-            last[root[tensor]] = index
-    for tensor in graph.outputs.values():
-        last[root[tensor]] = end
+        for operand in (*node.outputs, *node.inputs, *node.updates):
+            first.setdefault(root[operand], index)
+            last[root[operand]] = index
+    for shown in graph.outputs.values():
+        last[root[shown]] = end
     spans = []
     for name, begin in first.items():
         tensor = graph[name]

@@ -67,7 +67,8 @@ class Sequential:
         graph = Graph()
         x = graph.declare("input", (1, *self.input_shape), "input")
         values: dict[str, Array] = {}
-        trainable, running = [], []
+        trainable: list[tuple[str, Shape]] = []
+        running: list[tuple[str, Shape]] = []
         for layer in self.layers:
             graph.layer, graph.label = layer.name, layer.label
             for p in layer.parameters(graph.shape(x)[1:]):
@@ -110,7 +111,9 @@ class Sequential:
         """Set all parameters at once; nothing is changed unless every name, shape and value fits (DataError)."""
         missing, extra = [n for n in self._names if n not in arrays], [n for n in arrays if n not in self._names]
         if missing or extra:
-            raise DataError(f"parameters do not fit this network: missing {missing or 'none'}, unknown {extra or 'none'}")
+            raise DataError(
+                f"parameters do not fit this network: missing {missing or 'none'}, unknown {extra or 'none'}"
+            )
         for name in self._names:
             value = np.asarray(arrays[name])
             if value.shape != self._array(name).shape:
@@ -264,7 +267,9 @@ class Sequential:
         if images.ndim == len(self.input_shape) and len(self.input_shape) == 3 and channels == 1:
             images = images[:, None]
         if images.ndim != len(self.input_shape) + 1:
-            raise ShapeError(f"a batch (N, {', '.join(map(str, self.input_shape))}) is needed; got shape {images.shape}")
+            raise ShapeError(
+                f"a batch (N, {', '.join(map(str, self.input_shape))}) is needed; got shape {images.shape}"
+            )
         if images.shape[1] != channels:
             raise ShapeError(f"the network takes {channels} channels; got {images.shape[1]} (shape {images.shape})")
         if images.dtype == np.uint8:

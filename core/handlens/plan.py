@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from .errors import PlanError, ShapeError
@@ -137,7 +138,7 @@ class Plan:
         # and such ranges must not overlap. Checked here, so that a NumPy test catches it.
         for buffer in {p.buffer for p in written}:
             ranges = sorted((p.offset, p.offset + p.bytes, t) for t, p in bound if p.buffer == buffer)
-            for (_, end, one), (start, _, other) in zip(ranges, ranges[1:], strict=False):
+            for (_, end, one), (start, _, other) in pairwise(ranges):
                 if start < end:
                     raise PlanError(f"{where}: {one!r} and {other!r} overlap in {buffer!r}, which this step writes")
 
@@ -151,7 +152,9 @@ class Plan:
             kind = step.op + (f"+{step.attrs['activation']}" if "activation" in step.attrs else "")
             shape = "x".join(map(str, place.shape))
             where = f"{place.buffer}+{place.offset}"
-            rows.append((number, kind, ", ".join(step.inputs), ", ".join(target), shape, where, f"{step.multiply_adds:,}"))
+            rows.append(
+                (number, kind, ", ".join(step.inputs), ", ".join(target), shape, where, f"{step.multiply_adds:,}")
+            )
         widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append("buffers: " + ", ".join(f"{name} {size:,} B" for name, size in self.buffers.items()))

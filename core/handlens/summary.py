@@ -59,7 +59,7 @@ class Summary:
 
     def __str__(self) -> str:
         head = ("layer", "kind", "output", "parameters", "multiply-adds", "weights (B)", "values (B)")
-        table = [head]
+        table: list[tuple[str, ...]] = [head]
         for r in self.rows:
             shape = "x".join(map(str, r.shape))
             numbers = (r.parameters, r.multiply_adds, r.weight_bytes, r.activation_bytes)
@@ -70,7 +70,9 @@ class Summary:
         )
         widths = [max(len(row[c]) for row in table) for c in range(len(head))]
         lines = [
-            "  ".join(cell.rjust(w) if c > 2 else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True)))
+            "  ".join(
+                cell.rjust(w) if c > 2 else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
             for row in table
         ]
         rule = "-" * len(lines[0])
@@ -86,8 +88,8 @@ def summarize(model: Sequential) -> Summary:
         work = 0
         for node in graph.nodes:
             if node.layer == layer.name:
-                shapes = ([graph.shape(t) for t in names] for names in (node.inputs, node.outputs))
-                work += node.op.multiply_adds(*shapes, node.attrs)
+                ins, outs = ([graph.shape(t) for t in names] for names in (node.inputs, node.outputs))
+                work += node.op.multiply_adds(ins, outs, node.attrs)
         output = graph[graph.outputs[layer.name]]
         rows.append(
             Row(

@@ -262,7 +262,11 @@ class Training:
 
     async def _run_epoch(self, cooperative: bool) -> None:
         order = self.order(self.epoch)
-        last_good = (self.model.parameters.copy(), self.model.state.copy(), {k: v.copy() for k, v in self.moments.items()})
+        last_good = (
+            self.model.parameters.copy(),
+            self.model.state.copy(),
+            {k: v.copy() for k, v in self.moments.items()},
+        )
         if not self.batch:
             self.tally, self._elapsed = Tally(), 0.0
         while self.batch < self.steps_per_epoch:

@@ -20,7 +20,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def text(result: dict[str, Any]) -> str:
     """A Markdown table."""
     head = f"`{result['name']}`, {result['backend']}, {result['threads']} threads, median of {result['repeats']}:"
-    lines = [head, "", "| what | ms | images/s | GFLOP/s | PyTorch, same run (ms) | ratio |", "|---|---:|---:|---:|---:|---:|"]
+    lines = [
+        head,
+        "",
+        "| what | ms | images/s | GFLOP/s | PyTorch, same run (ms) | ratio |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for row in result["rows"]:
         ours = f"{row['milliseconds']:.2f} | {row['images_per_second']:,.0f} | {row['gflops']:.1f}"
         peer = "not installed" if row["ratio"] is None else f"{row['torch_milliseconds']:.2f}"

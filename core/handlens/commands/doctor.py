@@ -15,7 +15,11 @@ from .. import __version__, backends
 from ..data import mnist
 from ..errors import HandlensError
 
-OPTIONAL = {"PIL": "reading image files (pillow)", "tqdm": "progress bars (tqdm)", "torch": "the ratio in bench (torch)"}
+OPTIONAL = {
+    "PIL": "reading image files (pillow)",
+    "tqdm": "progress bars (tqdm)",
+    "torch": "the ratio in bench (torch)",
+}
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

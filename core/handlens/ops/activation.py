@@ -1,8 +1,9 @@
-"""Activation functions. The adjoints of ReLU, sigmoid and tanh read the output, so that it can be fused away before them."""
+"""Activation functions. The adjoints of ReLU, sigmoid and tanh read the output, so that fusion can drop the input."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def in_place(kind: str | None, alpha: float = 0.01) -> Callable[[Array], None] |
 class Elementwise(Op):
     """An op whose output has the shape of its first input."""
 
-    inputs = ("x",)
+    inputs: ClassVar[tuple[str, ...]] = ("x",)
 
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
         return [ins[0]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -219,7 +219,8 @@ class Conv2dDw(Op):
     inputs = ("x", "dy")
     outputs = ("dw", "db")
     equation = (
-        "dw[f,c,i,j] = sum over n,p,q of dy[n,f,p,q] * x[n,c,p*s+i-top,q*s+j-left];  db[f] = sum over n,p,q of dy[n,f,p,q]"
+        "dw[f,c,i,j] = sum over n,p,q of dy[n,f,p,q] * x[n,c,p*s+i-top,q*s+j-left];  "
+        "db[f] = sum over n,p,q of dy[n,f,p,q]"
     )
 
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
@@ -289,7 +290,7 @@ class Conv2d(Op):
     ) -> Sequence[str | None]:
         x, w = node.inputs[:2]
         dy, bias = str(dys[0]), len(node.inputs) > 2
-        geometry = {key: node.attrs[key] for key in ("strides", "padding") if key in node.attrs}
+        geometry: dict[str, Any] = {key: node.attrs[key] for key in ("strides", "padding") if key in node.attrs}
         grads: list[str | None] = [None] * len(node.inputs)
         if any(wanted[1:]):
             attrs = {**geometry, "kernel_size": list(graph.shape(w)[2:]), "bias": bias}

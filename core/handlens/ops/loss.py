@@ -48,7 +48,7 @@ class SoftmaxCrossEntropy(Op):
     outputs = ("loss", "correct", "probabilities")
     equation = (
         "loss = -1/N sum over n,k of t[n,k] * log p[n,k], p = softmax(logits), "
-        "t = (1 - smoothing) * onehot(label) + smoothing / K;  correct = how many rows have their largest logit at the label"
+        "t = (1 - smoothing) * onehot(label) + smoothing / K;  correct = rows whose largest logit is at the label"
     )
 
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:

@@ -264,8 +264,6 @@ class Scale(Op):
 scale = register(Scale)
 
 
-
-
 class Reshape(Op):
     name = "reshape"
     inputs = ("x",)

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy, 2015): training with its adjoint, inference, and folding into a layer's weights.
+"""Batch normalisation (Ioffe & Szegedy, 2015): training with its adjoint, inference, folding into the layer before.
 
 The statistics are over every axis but the channels (axis 1); the variance is the batch's own (divided by n, not n - 1),
 as in Keras and ONNX; PyTorch's running variance is divided by n - 1 instead.

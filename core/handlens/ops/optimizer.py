@@ -1,4 +1,4 @@
-"""Optimizers: one op over one flat buffer of all parameters, so that a step is one kernel however many layers there are.
+"""Optimizers: one op over one flat buffer of all parameters, so that a step is one kernel for any number of layers.
 
 ``learning_rate`` and ``step`` (1 for the first) change from step to step and come in as control values.
 Weight decay acts on every parameter, biases and normalisation included, as in PyTorch.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -56,13 +57,14 @@ def average_divisor(x: Shape, window: Window, include_pad: bool) -> np.ndarray:
         start = np.arange(out) * s - begin
         low, high = (-begin, n + end) if include_pad else (0, n)
         counts.append(np.minimum(start + k, high) - np.maximum(start, low))
-    return np.multiply.outer(counts[0], counts[1])
+    divisor: np.ndarray = np.multiply.outer(counts[0], counts[1])
+    return divisor
 
 
 class Pool(Op):
     """What both forward poolings share."""
 
-    inputs = ("x",)
+    inputs: ClassVar[tuple[str, ...]] = ("x",)
 
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
         return [(*ins[0][:2], *window_of(ins[0], attrs).out)]

@@ -52,8 +52,8 @@ def resolve_pads(padding: Padding, size: Sequence[int], kernel: Sequence[int], s
         return begin[0], begin[1], end[0], end[1]
     if isinstance(padding, int | np.integer):
         flat = [int(padding)] * 4
-    elif all(isinstance(p, Sequence) for p in padding) and len(padding) == 2:
-        (top, bottom), (left, right) = padding
+    elif len(padding) == 2 and all(isinstance(p, Sequence) for p in padding):
+        (top, bottom), (left, right) = (list(map(int, p)) for p in padding)
         flat = [top, left, bottom, right]
     else:
         flat = [int(p) for p in padding]

@@ -114,10 +114,9 @@ def check_config(site: Path, page: Path, config: str) -> Iterator[str]:
     except ValueError as error:
         yield f"{where.relative_to(site).as_posix()}: its PyScript configuration is no JSON ({error})"
         return
-    # PyScript resolves these against the configuration file's place when it is a file of its own ... except that a
-    # leading "./" counts from the page; both readings of ours agree only when we look from the page.
+    # PyScript resolves addresses against the file that names them: the configuration, or the page that holds it.
     for address in (value.get("interpreter", ""), *value.get("files", {})):
-        wrong = wrong_address(site, page, address) if address else ""
+        wrong = wrong_address(site, where, address) if address else ""
         if wrong:
             yield wrong
     if value.get("packages"):

@@ -1,6 +1,6 @@
 """Weight of the page, and times to its first frame, engine and answer, in headless Chromium; prints Markdown.
 
-Run by `make.py bench`. Each first visit is a new browser context: nothing in the HTTP cache. The stroke is drawn as soon
+Run by `make.py bench`. A first visit is a new browser context: nothing in the HTTP cache. The stroke is drawn as soon
 as the pad is there, long before the engine, so that the last time is what a visitor waits who draws at once.
 """
 

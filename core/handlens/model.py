@@ -236,14 +236,12 @@ class Sequential:
         program = self._program(len(images), images.shape[1:], keep="all")
         self.backend.upload(program, "input", images)
         self.backend.run(program)
-        plan = program.plan
-        names = {"input": "input"}
-        public = {tensor: name for name, tensor in plan.outputs.items() if name not in ("logits", "probabilities")}
-        for tensor, place in plan.tensors.items():
-            if place.buffer == "arena" and (tensor in public or tensor.endswith(".linear")):
-                names[public.get(tensor, tensor)] = tensor
-        names |= {n: t for n, t in plan.outputs.items() if n not in names and n not in ("logits", "probabilities")}
-        names |= {n: plan.outputs[n] for n in ("logits", "probabilities") if n in plan.outputs}
+        plan, names = program.plan, {"input": "input"}
+        for layer in self.layers:
+            if f"{layer.name}.linear" in plan.tensors:
+                names[f"{layer.name}.linear"] = f"{layer.name}.linear"
+            names[layer.name] = plan.outputs[layer.name]
+        names |= {name: tensor for name, tensor in plan.outputs.items() if name not in names}
         found = backends.drive(self.backend.fetch(program, *names.values()))
         return {name: found[tensor] for name, tensor in names.items()}
 

@@ -47,6 +47,7 @@ class Sequential:
         name: str = "model",
         loss: str | losses.Loss = "cross_entropy",
         backend: str = "numpy",
+        weights: Mapping[str, Array] | None = None,
     ) -> None:
         if not layers:
             raise ShapeError("a network needs at least one layer")
@@ -57,23 +58,30 @@ class Sequential:
         self.backend = backends.get(backend)
         self._programs: OrderedDict[tuple[Any, ...], tuple[Plan, backends.Program]] = OrderedDict()
         name_layers(self.layers)
-        self._build()
+        self._build(weights)
 
     # --- parameters
 
-    def _build(self) -> None:
-        """Walk the shapes once, lay the parameters out, and draw their initial values in layer order."""
+    def _build(self, weights: Mapping[str, Array] | None) -> None:
+        """Walk the shapes once, lay the parameters out, and draw their initial values in layer order.
+
+        With ``weights``, every shape is held against them before any memory is taken: a file that lies about its
+        architecture cannot ask for more than it holds.
+        """
         generator = np.random.Generator(np.random.PCG64(self.seed))
         graph = Graph()
         x = graph.declare("input", (1, *self.input_shape), "input")
-        values: dict[str, Array] = {}
+        initial: dict[str, tuple[str, Shape]] = {}
         trainable: list[tuple[str, Shape]] = []
         running: list[tuple[str, Shape]] = []
         for layer in self.layers:
             graph.layer, graph.label = layer.name, layer.label
             for p in layer.parameters(graph.shape(x)[1:]):
                 full = f"{layer.name}.{p.name}"
-                values[full] = initialize(p.initializer, p.shape, generator)
+                initial[full] = p.initializer, p.shape
+                given = p.shape if weights is None else np.shape(weights[full]) if full in weights else "nothing"
+                if given != p.shape:
+                    raise DataError(f"{full}: the network has {p.shape}, the weights {given}")
                 (trainable if p.trainable else running).append((full, p.shape))
                 graph.declare(full, p.shape, "parameter" if p.trainable else "state")
             x = layer.emit(graph, x, training=False)
@@ -86,9 +94,12 @@ class Sequential:
         self.layout, self.state_layout = Layout.of(trainable), Layout.of(running)
         self.parameters = np.zeros(self.layout.size, np.float32)
         self.state = np.zeros(self.state_layout.size, np.float32)
-        self._names = list(values)
-        for full, value in values.items():
-            self._array(full)[...] = value
+        self._names = list(initial)
+        if weights is not None:
+            return self.load_state_dict(weights)
+        for full, (initializer, shape) in initial.items():
+            self._array(full)[...] = initialize(initializer, shape, generator)
+        return None
 
     def _array(self, name: str) -> Array:
         """A parameter or running statistic as a view of its flat buffer."""
@@ -310,10 +321,16 @@ class Sequential:
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], seed: int = 0, name: str = "model") -> Sequential:
-        """The network of :meth:`config`, with fresh weights."""
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        seed: int = 0,
+        name: str = "model",
+        weights: Mapping[str, Array] | None = None,
+    ) -> Sequential:
+        """The network of :meth:`config`, with fresh weights, or with ``weights`` as :meth:`state_dict` gives them."""
         layers = [from_config(c["type"], {k: v for k, v in c.items() if k != "type"}) for c in config["layers"]]
-        return cls(layers, config["input_shape"], seed, name, config.get("loss", "cross_entropy"))
+        return cls(layers, config["input_shape"], seed, name, config.get("loss", "cross_entropy"), weights=weights)
 
     def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> int:
         """Write weights and metadata as safetensors; returns the bytes written. A half-written file never stays."""

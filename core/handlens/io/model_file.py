@@ -55,8 +55,8 @@ def rebuilt(tensors: Mapping[str, Array], values: dict[str, Any], name: str) -> 
     if "architecture" not in values:
         raise FormatError(f"{name}: its metadata names no architecture")
     try:
-        model = Sequential.from_config(values["architecture"], int(values.get("seed", 0)), str(values.get("name", "model")))
-        model.load_state_dict(tensors)
+        seed, title = int(values.get("seed", 0)), str(values.get("name", "model"))
+        model = Sequential.from_config(values["architecture"], seed, title, tensors)
     except (HandlensError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise FormatError(f"{name}: its weights do not fit the architecture it names: {error}") from None
     model.metadata = values

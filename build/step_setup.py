@@ -95,9 +95,10 @@ def find_python() -> tuple[Path, tuple[int, int]]:
 
 
 def project_tables() -> dict[str, Any]:
-    """The part of pyproject.toml that says what is installed; the rest configures tools."""
+    """The part of pyproject.toml that says what is installed and packed; the rest configures tools."""
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    return {name: tables[name] for name in ("build-system", "project", "dependency-groups")}
+    kept = {name: tables[name] for name in ("build-system", "project", "dependency-groups")}
+    return {**kept, "hatch": tables["tool"]["hatch"]}
 
 
 def requirements(version: tuple[int, int]) -> list[str]:
@@ -123,17 +124,8 @@ def pip_quiet(*arguments: str | Path) -> bool:
 
 def install_requirements(wanted: list[str]) -> None:
     """Install from `.cache/wheels`; what is missing there is downloaded first, once."""
-    local = [
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--no-index",
-        "--find-links",
-        WHEELS,
-        "--constraint",
-        CONSTRAINTS,
-        *wanted,
-    ]
+    pinned = ["--quiet", "--constraint", CONSTRAINTS, *wanted]
+    local = ["install", "--no-compile", "--no-index", "--find-links", WHEELS, *pinned]
     WHEELS.mkdir(parents=True, exist_ok=True)
     if not pip_quiet(*local):
         before = total_bytes(files_under(WHEELS))
@@ -143,16 +135,8 @@ def install_requirements(wanted: list[str]) -> None:
                 "`python3 build/make.py setup` once with a network."
             )
         pip(
-            "download",
-            "--quiet",
-            "--no-cache-dir",
-            "--only-binary",
-            ":all:",
-            "--dest",
-            WHEELS,
-            "--constraint",
-            CONSTRAINTS,
-            *wanted,
+            *("download", "--no-cache-dir", "--only-binary", ":all:", "--dest", WHEELS),
+            *pinned,
             why="the Python packages could not be downloaded: no package index answered or it lacks a pinned version "
             "(see above); connect to a network once, after that .cache/ is enough.",
         )

@@ -73,8 +73,7 @@ def read_lock(path: Path = LOCK) -> list[Source]:
         ship: str | None = entry.get("ship")
         files = []
         for file, (sha256, size) in entry["files"].items():
-            target = entry.get("ship_as", {}).get(file, f"{ship}/{file}" if ship else None)
-            files.append(Pinned(file, sha256, size, target))
+            files.append(Pinned(file, sha256, size, f"{ship}/{file}" if ship else None))
         origins = tuple(entry["origins"])
         about = (entry["title"], entry["version"], entry["licence"], entry["home"])
         sources.append(Source(name, *about, origins, entry.get("folder", f"vendor/{name}"), tuple(files)))

@@ -142,9 +142,9 @@ def build(folder: Path, *, compiled: bool) -> Path:
 
 def digest() -> str:
     """Everything that the wheel depends on."""
-    sources = [*files_under(CORE / "handlens"), ROOT / "pyproject.toml", ROOT / "LICENSE"]
+    sources = [*files_under(CORE / "handlens"), ROOT / "LICENSE"]
     tools = [BUILD / "step_wheel.py", step_setup.CONSTRAINTS, step_vendor.LOCK]
-    return digest_of("wheel 1", venv_python_version(), can_compile(), *sources, *tools)
+    return digest_of("wheel 1", venv_python_version(), can_compile(), step_setup.project_tables(), *sources, *tools)
 
 
 def ensure() -> Path:

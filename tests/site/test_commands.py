@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,24 @@ def test_port_in_use(root: Path) -> None:
         f"make.py serve: port {port} is in use by another program; choose one with --port, or --port 0 for any."
     )
     assert result.stdout == "", "said before anything is built"
+
+
+def test_serve_prints_the_address_and_stops_on_ctrl_c(root: Path, site_dir: Path) -> None:
+    command = [sys.executable, "-u", "build/make.py", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        lines = iter(server.stdout.readline, "")
+        line = next(line for line in lines if "http://" in line)
+        address = line.split()[-1]
+        try:
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/handlens/", address)
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                assert answer.read() == (site_dir / "index.html").read_bytes()
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, errors = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert errors == ""
 
 
 def test_named_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

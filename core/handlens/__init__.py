@@ -1,8 +1,8 @@
 """Handlens: a small convolutional neural network library that runs in CPython and in a browser tab.
 
-    import handlens
-    model = handlens.load("web/models/digits.safetensors")
-    model.predict(images)                      # (N, 10) probabilities, images (N, 1, 28, 28) in 0..1
+import handlens
+model = handlens.load("web/models/digits.safetensors")
+model.predict(images)                      # (N, 10) probabilities, images (N, 1, 28, 28) in 0..1
 """
 
 from . import architectures, backends, callbacks, data, errors, images, io, strokes

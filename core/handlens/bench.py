@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -124,7 +125,14 @@ def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
                 "ratio": None if peer is None else mine / peer,
             }
         )
-    return {"name": name, "backend": model.backend.name, "threads": threads(), "repeats": repeats, "rows": rows}
+    return {
+        "name": name,
+        "backend": model.backend.name,
+        "threads": threads(),
+        "repeats": repeats,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}",
+        "rows": rows,
+    }
 
 
 def threads() -> int:

@@ -63,8 +63,8 @@ def test_digits_stays_within_100_000_parameters_and_the_matched_ann_matches() ->
 
 def test_the_index_of_the_page_agrees_with_the_files() -> None:
     index = json.loads((MODELS / "index.json").read_text("utf-8"))
-    assert [m["name"] for m in index["models"]] == list(ARCHITECTURES)
-    for entry in index["models"]:
+    assert [m["name"] for m in index] == list(ARCHITECTURES)
+    for entry in index:
         path = MODELS / entry["file"]
         model = handlens.load(path)
         assert entry["bytes"] == path.stat().st_size

@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def text(result: dict[str, Any]) -> str:
     """A Markdown table."""
-    head = f"`{result['name']}`, {result['backend']}, {result['threads']} threads, median of {result['repeats']}:"
+    head = f"`{result['name']}` on {result['backend']}, {result['threads']} threads ({result['machine']}), medians:"
     lines = [
         head,
         "",

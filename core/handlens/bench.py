@@ -130,9 +130,14 @@ def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
         "backend": model.backend.name,
         "threads": threads(),
         "repeats": repeats,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}",
+        "machine": machine(),
         "rows": rows,
     }
+
+
+def machine() -> str:
+    """The machine that was measured, in a few words."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}"
 
 
 def threads() -> int:

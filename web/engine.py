@@ -22,6 +22,9 @@ except Exception as error:  # reported by status(): an engine that raises here w
 
 LONGEST_SIDE = 1024  # px: a photograph is scaled down by the browser before NumPy sees it
 
+# Layers drawn in the strip. The others repeat what stands beside them: normalised, flattened, or as probabilities.
+SHOWN = ("Conv2D", "ReLU", "LeakyReLU", "Sigmoid", "Tanh", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Dense")
+
 models: dict = {}
 last: dict = {"image": None, "prepared": None, "extent": None}  # what was read last, for the questions that follow
 
@@ -169,11 +172,14 @@ async def compare() -> object:
 
 
 def trace(name: str) -> object:
-    """Every layer's maps for the image read last, with the range of their values."""
+    """The layers' maps for the image read last, with the range of their values."""
     if last["image"] is None:
         return pack([])
+    shown = {"input", "probabilities"} | {layer.name for layer in models[name].layers if type(layer).__name__ in SHOWN}
     layers = []
     for layer, value in models[name].trace(last["image"][None, None]).items():
+        if layer not in shown:
+            continue
         maps = value[0] if value.ndim == 4 else value.reshape(1, 1, -1)
         low, high = float(maps.min()), float(maps.max())
         layers.append(

@@ -1,7 +1,6 @@
 """One object for each thing a visitor can do: it gives the button, the shortcut and the line in the help."""
 
 from pyscript import document
-
 from ui import dom
 
 actions: list = []
@@ -14,6 +13,7 @@ class Action:
     def __init__(self, name, title, run, keys=(), icon="", enabled=None, pressed=None):
         self.name, self.title, self.run, self.keys, self.icon = name, title, run, keys, icon
         self.enabled, self.pressed = enabled, pressed
+        self.words = title  # the line in the help, where the button's few words are not enough
         self.element = None
         actions.append(self)
 

@@ -1,7 +1,6 @@
 """The answer: one large numeral, how sure, and the sentence beside it."""
 
 from pyscript import window
-
 from ui import dom
 from ui.worker import TITLES
 
@@ -34,7 +33,7 @@ def sentence(reading) -> str:
     return f"{reading.digit} ({_whole(first)}) or {reading.second} ({_whole(second)})."
 
 
-def show(reading, model_title: str, backend: str) -> None:
+def show(reading, backend: str) -> None:
     """Put a reading on the page."""
     first = reading.probabilities[reading.digit] if not reading.blank else 0.0
     word = "blank" if reading.blank else verdict(first)
@@ -45,7 +44,9 @@ def show(reading, model_title: str, backend: str) -> None:
     _numeral.setAttribute("data-version", str(reading.version))
     _share.innerHTML = "" if reading.blank else f"{dom.percent(first)} <span>{word}</span>"
     _note.textContent = words
-    _origin.textContent = "" if reading.blank else f"{model_title} on {TITLES[backend]}, {dom.milliseconds(reading.ms)}"
+    _origin.textContent = (
+        "" if reading.blank else f"{reading.model} on {TITLES[backend]}, {dom.milliseconds(reading.ms)}"
+    )
 
 
 def waiting(engine) -> None:

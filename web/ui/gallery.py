@@ -1,7 +1,6 @@
 """Test images of each digit, plain and hard, to try without drawing."""
 
 from pyscript import document, fetch, window
-
 from ui import dom
 
 WORDS = "Digits of the MNIST test set, which no model here was trained on. Those in the last rows are hard."

@@ -13,7 +13,7 @@ def toggle() -> None:
     table = dom.make("dl", "", body, class_="keys")
     for action in actions.actions:
         if action.keys:
-            _line(table, [actions.spelled(key) for key in action.keys], action.title)
+            _line(table, [actions.spelled(key) for key in action.keys], action.words)
     dom.make("h3", "On the pad", body)
     table = dom.make("dl", "", body, class_="keys")
     for keys, words in KEYS:

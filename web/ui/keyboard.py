@@ -1,7 +1,6 @@
 """Drawing by keyboard: a cell cursor on the 28 x 28 grid of the pad."""
 
 from pyscript import window
-
 from ui import dom
 
 SIDE = 28

@@ -1,7 +1,6 @@
 """The page's main thread: wires the pad, the views and the engine. What a view shows is its own module's business."""
 
 from pyscript import window
-
 from ui import actions, answer, bars, dom, gallery, help, keyboard, link, models, numbers, picture, seen, strip, theme
 from ui.actions import Action
 from ui.reader import Reader
@@ -17,7 +16,7 @@ state: dict = {"reading": None, "seen": None, "link": {}}
 def show(reading) -> None:
     """Every answer, up to fifteen times a second."""
     state["reading"], state["seen"] = reading, reading.seen
-    answer.show(reading, table.title(reading.model), engine.backend or "numpy")
+    answer.show(reading, engine.backend or "numpy")
     if reading.blank and engine.state != "ready":
         answer.waiting(engine)
     bars.show(reading)
@@ -57,7 +56,7 @@ async def show_models(reading) -> None:
 
 async def show_maps(reading) -> None:
     """The chosen model's layers."""
-    strip.show(await engine.call("trace", reading.model))
+    strip.show(await engine.call("trace", reading.model), reading.version)
 
 
 # -- the engine ----------------------------------------------------------------------------------------------
@@ -66,8 +65,8 @@ def show_engine(reading=None) -> None:
     text = {"loading": "Python is on its way", "failed": "The engine has stopped"}.get(engine.state, "")
     if engine.state == "ready":
         backend = TITLES[engine.backend]
-        text = f"{backend}, {dom.milliseconds(reading.ms)}" if reading else f"{backend}, ready"
-    dom.find("engine-text").textContent = text
+        text = f"<span>{backend}, </span>{dom.milliseconds(reading.ms)}" if reading else f"{backend}, ready"
+    dom.find("engine-text").innerHTML = text  # the narrow header leaves out what is in the span
 
 
 def engine_changed() -> None:
@@ -90,9 +89,10 @@ async def engine_ready() -> None:
     """Say which backend runs, load the chosen model, answer, then load the others."""
     forced = link.forced_backend()
     if forced and forced != engine.backend:
-        title = {"webgpu": "WebGPU", "native": "compiled"}.get(forced, f"\u201c{forced}\u201d")
-        reason = engine.backends.get(forced) or f"This build has no {title} backend yet."
-        picture.say(f"{reason.rstrip('.')}. Using {TITLES[engine.backend]}.")
+        reason = engine.backends.get(forced) or f"there is no backend called {forced}"
+        note = dom.find("backend-note")
+        note.textContent = f"{reason[0].upper()}{reason[1:].rstrip('.')}. Using {TITLES[engine.backend]}."
+        note.hidden = False
     dom.find("version").textContent = f"handlens {engine.version}"
     try:
         if not table.rows:
@@ -183,7 +183,7 @@ def set_width(units) -> None:
     units = min(widest, max(narrowest, int(units)))
     pad.setWidth(units)
     slider.value = units
-    dom.find("pad-frame").style.setProperty("--brush", str(units))
+    dom.find("tools").style.setProperty("--pen", str(units))
 
 
 def toggle_eraser() -> None:
@@ -211,17 +211,20 @@ def make_tools():
     ):
         action.button(tools, worded=False)
     label = dom.make("label", "", tools, class_="width")
-    dom.make("span", "Width", label)
+    dom.make("span", "Pen width", label, class_="visually-hidden")
+    dom.make("i", "", dom.make("span", "", label, class_="nib", aria_hidden="true"))
     low, high, step = WIDTHS
     brush = dom.make("input", "", label, type="range", min=low, max=high, step=step, value=22, data_testid="width")
     dom.listen(brush, "input", lambda event: set_width(brush.value))
     dom.make("span", "", tools, class_="spacer")
     Action("narrower", "Thinner pen", lambda: set_width(int(slider.value) - 4), ("[",))
     Action("wider", "Thicker pen", lambda: set_width(int(slider.value) + 4), ("]",))
-    Action("samples", "Samples", lambda: dom.run(open_gallery()), ("g",), "samples", None, gallery.is_open).button(
-        tools
-    )
-    Action("image", "Image", picture.choose, ("i",), "image").button(tools)
+    samples = Action("samples", "Samples", lambda: dom.run(open_gallery()), ("g",), "samples", None, gallery.is_open)
+    samples.words = "Samples: images of the MNIST test set"
+    samples.button(tools)
+    image = Action("image", "Image", picture.choose, ("i",), "image")
+    image.words = "Image: read a file; dropping and pasting one works too"
+    image.button(tools)
     Action("numbers", "The 784 numbers", numbers.unfold, ("n",))
     head = dom.find("head-actions")
     Action("theme", "Light or dark", theme.toggle, ("t",), "theme").button(head, worded=False)

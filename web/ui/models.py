@@ -1,7 +1,6 @@
 """The shipped models, side by side on the same ink; the one chosen gives the answer above."""
 
 from pyscript import document, fetch
-
 from ui import dom
 from ui.worker import EngineError
 
@@ -39,13 +38,6 @@ class Models:
             raise EngineError("models/index.json lists no model")
         self.chosen = wanted if wanted in names else FIRST if FIRST in names else names[0]
         self._table()
-
-    def title(self, name: str) -> str:
-        """A model's name for people."""
-        for row in self.rows:
-            if row["name"] == name:
-                return row.get("title") or name
-        return name
 
     async def load(self, engine, name: str) -> None:
         """Have the engine load a model, once; a file it refuses is said in the model's row."""
@@ -88,7 +80,9 @@ class Models:
         line = dom.make("tr", "", body, data_testid=f"model-{name}")
         label = dom.make("label", "", dom.make("th", "", line, scope="row", class_="c-name"))
         _radios[name] = dom.make("input", "", label, type="radio", name="model", value=name)
-        dom.make("span", row.get("title") or name, label)
+        words = dom.make("span", name, label)
+        if row.get("title"):
+            dom.make("small", row["title"], words)
         dom.listen(_radios[name], "change", lambda event: self.choose(name))
         cells = _cells[name] = {}
         for _, column in COLUMNS[1:]:

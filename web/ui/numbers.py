@@ -1,7 +1,6 @@
 """The 784 numbers as a table that can be read and edited, cell by cell."""
 
 from pyscript import document, window
-
 from ui import dom
 
 SIDE = 28

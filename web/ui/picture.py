@@ -1,7 +1,6 @@
 """An image file, chosen, dropped or pasted, becomes a drawing; what cannot be one gets a sentence."""
 
 from pyscript import document, window
-
 from ui import dom
 from ui.worker import EngineError, EngineGoneError
 

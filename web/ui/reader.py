@@ -4,7 +4,6 @@ import asyncio
 import time
 
 from pyscript import window
-
 from ui import dom
 from ui.worker import EngineError, EngineGoneError
 

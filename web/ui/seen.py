@@ -1,7 +1,6 @@
 """How the ink becomes the 28 x 28 that the network sees: four small steps, each of which can be opened."""
 
 from pyscript import window
-
 from ui import dom, sheet
 
 STEPS = (

@@ -1,7 +1,6 @@
 """The network, live: the maps of every layer, left to right as the numbers flow."""
 
 from pyscript import window
-
 from ui import dom
 
 _box = dom.find("strip-body")
@@ -13,8 +12,15 @@ def _number(value: float) -> str:
     return f"{value:.2f}".replace("-", "\u2212")
 
 
+LEGEND = (
+    '<span>0<i class="plain"></i>the largest of its layer</span>'
+    '<span>\u2212<i class="signed"></i>+, with 0 as paper, where a layer has values below 0</span>'
+)
+
+
 def _build(layers) -> None:
     _box.replaceChildren()
+    dom.make("p", "", _box, class_="legend").innerHTML = LEGEND
     _rows["parts"] = []
     for layer in layers:
         figure = dom.make("figure", "", _box, class_="layer")
@@ -43,10 +49,11 @@ def _cell_size(layer) -> tuple:
     return size, size
 
 
-def show(layers) -> None:
+def show(layers, version: int) -> None:
     """Paint every layer on its own scale: the largest size in the layer is full colour, zero is paper."""
     layers = list(layers)
     _section.hidden = not layers
+    _section.setAttribute("data-version", str(version))
     names = [f"{layer.name} {layer.maps} {layer.height} {layer.width}" for layer in layers]
     if names != _rows["names"]:
         _build(layers)
@@ -70,4 +77,4 @@ def clear() -> None:
 def repaint() -> None:
     """After a change of theme."""
     if _rows["layers"]:
-        show(_rows["layers"])
+        show(_rows["layers"], _section.getAttribute("data-version"))

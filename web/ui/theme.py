@@ -1,7 +1,6 @@
 """Light and dark: the system's choice until the visitor makes one, which is then kept."""
 
 from pyscript import window
-
 from ui import dom
 
 _dark = window.matchMedia("(prefers-color-scheme: dark)")

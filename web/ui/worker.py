@@ -4,7 +4,6 @@ import asyncio
 import json
 
 from pyscript import document, window, workers
-
 from ui import dom
 
 ANSWER_WITHIN = 15  # s: every call of the engine is short, so a silence this long means that it is gone

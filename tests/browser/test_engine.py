@@ -1,0 +1,124 @@
+"""The engine's life: it arrives while one draws, it may fail to come, it may stop; the drawing stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
+WASM = "**/pyodide.asm.wasm"
+
+
+def test_one_can_draw_while_python_is_on_its_way(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk()
+    held: list[Any] = []
+    desk.page.route(WASM, held.append)
+    desk.open(ready=False)
+    assert desk.page.get_attribute("html", "data-engine") == "loading"
+    desk.stroke(SEVEN)
+    assert len(desk.flat()) > 8
+    # MicroPython is there, and says in words and bytes how far Python is
+    desk.page.wait_for_function("document.getElementById('answer-note').textContent.includes('MB')", timeout=60_000)
+    words = r"Python is on its way: \d+\.\d of \d+\.\d MB\. You can draw already\."
+    desk.page.wait_for_function(f"/^{words}$/.test(document.getElementById('answer-note').textContent)")
+    assert re.fullmatch(words, desk.note())
+    assert desk.answer() == "?"
+    while not held:
+        desk.page.wait_for_timeout(50)
+    held[0].continue_()
+    desk.ready()
+    assert desk.settled() == "7"  # answered without another touch
+    loaded = desk.page.evaluate("[engineReport.bytes, engineReport.total]")
+    assert loaded[0] >= loaded[1] > 10e6  # every byte was counted, against what build.json announced
+    fetched = [url.rsplit("/", 1)[-1] for url in desk.watch.requests]
+    assert fetched.count("pyodide.asm.wasm") == 1
+    assert desk.page.get_attribute("html", "data-backend") == "numpy"
+
+
+@pytest.mark.parametrize("file", ["pyodide.asm.wasm", "handlens-*.whl"])
+def test_a_file_that_does_not_arrive(new_desk: Callable[..., Any], file: str) -> None:
+    desk = new_desk()
+    desk.watch.allowed = ("ERR_FAILED", "Failed to fetch", "handlens", "pyodide", "wasm")
+    pattern = f"**/{file}"
+    desk.page.route(pattern, lambda route: route.abort())
+    desk.open(ready=False)
+    desk.stroke(SEVEN)
+    drawn = desk.flat()
+    desk.page.wait_for_selector("html[data-engine=failed]", timeout=120_000)
+    stem = file.split("*")[0]
+    assert desk.note().startswith(f"The engine stopped: {stem}")
+    assert desk.note().endswith("Your drawing is kept.")
+    assert desk.flat() == drawn
+    desk.page.unroute(pattern)
+    desk.get("again").click()
+    desk.ready()
+    assert desk.settled() == "7"
+    assert desk.flat() == drawn
+
+
+def test_a_worker_that_dies_is_noticed_and_can_be_replaced(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk().open()
+    desk.stroke(SEVEN)
+    assert desk.settled() == "7"
+    desk.page.evaluate("document.querySelector('script[type=py]').xworker.terminate()")
+    desk.stroke([(5, 24), (6, 24)])
+    drawn = desk.flat()
+    desk.page.wait_for_selector("html[data-engine=failed]", timeout=60_000)
+    assert "has not answered" in desk.note()
+    desk.stroke([(5, 26), (6, 26)])  # the pad does not care
+    desk.get("undo").click()
+    assert desk.flat() == drawn
+    desk.get("again").click()
+    desk.ready()
+    desk.settled()
+    assert desk.flat() == drawn
+    desk.get("undo").click()
+    assert desk.settled() == "7"
+
+
+def test_weights_that_do_not_load_are_said_and_the_others_work(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk()
+    desk.watch.allowed = ("404", "linear")
+    desk.page.route("**/models/linear.safetensors", lambda route: route.fulfill(status=404, body="gone"))
+    desk.open()
+    desk.stroke(SEVEN)
+    desk.rested()
+    row = desk.get("model-linear")
+    row.get_by_text("not loaded").wait_for(timeout=60_000)
+    assert desk.answer() == "7"
+    assert desk.page.get_attribute("html", "data-engine") == "ready"
+
+
+def test_models_side_by_side(desk: Any) -> None:
+    desk.stroke(SEVEN)
+    desk.rested()
+    listed = desk.page.evaluate("fetch('models/index.json').then((r) => r.json())")
+    listed = listed if isinstance(listed, list) else listed["models"]
+    for model in listed:
+        row = desk.get(f"model-{model['name']}")
+        row.locator("td.c-reads", has_text=re.compile(r"^\d$")).wait_for(timeout=60_000)
+        assert re.fullmatch(r"\d+\.\d %", row.locator("td.c-share").inner_text())
+        assert re.fullmatch(r"(<0\.1|\d+(\.\d)?) ms", row.locator("td.c-time").inner_text())
+        assert re.sub(r"\D", "", row.locator("td.c-parameters").inner_text()) == str(model["parameters"])
+    chosen = desk.page.locator("#models tr:has(input:checked)")
+    assert chosen.locator("td.c-reads").inner_text() == str(desk.digit())
+    assert f"{chosen.locator('label span').inner_text()}" != ""
+    # another model answers, and Back returns to the first
+    first = desk.page.locator("#models input:checked").get_attribute("value")
+    other = next(model["name"] for model in listed if model["name"] != first)
+    desk.get(f"model-{other}").get_by_role("radio").check()
+    desk.page.wait_for_function(f"document.getElementById('origin').textContent.startsWith('{other} on NumPy, ')")
+    assert desk.shares()[desk.digit()] > 0
+    desk.page.go_back()
+    desk.page.wait_for_function(f"document.getElementById('origin').textContent.startsWith('{first} on NumPy, ')")
+    assert desk.page.locator("#models input:checked").get_attribute("value") == first
+
+
+def test_nothing_is_asked_of_another_origin(desk: Any) -> None:
+    fetched = {url.rsplit("/", 1)[-1].split("?")[0] for url in desk.watch.requests}
+    # the watcher sees the worker's requests too: otherwise an empty list of foreign ones would mean nothing
+    assert {"pyodide.asm.wasm", "pyodide.mjs", "pyodide-loader.mjs", "core.js", "index.json"} <= fetched
+    assert desk.watch.foreign() == []

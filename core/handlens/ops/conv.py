@@ -71,6 +71,8 @@ def sizes_of(x: Shape, w: Shape, attrs: Attrs) -> Sizes:
         raise ShapeError(f"conv2d needs images (N, C, H, W) and kernels (F, C, KH, KW); got {x} and {w}")
     if x[1] != w[1]:
         raise ShapeError(f"kernels for {w[1]} channels met an input of {x[1]} channels (shape {x})")
+    if attrs.get("ceil_mode"):  # a window that overhangs the image would read memory that is not the image's
+        raise ShapeError("conv2d has no ceil_mode; pad the image at the end instead")
     window = resolve(x[2], x[3], w[2:], attrs)
     image = (w[1] * math.prod(window.kernel) + w[0]) * math.prod(window.out)
     return Sizes(x[0], x[1], x[2], x[3], w[0], window, max(1, min(x[0], BLOCK_ELEMENTS // max(image, 1))))
@@ -283,6 +285,8 @@ class Conv2d(Op):
 
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
         s = sizes_of(ins[0], ins[1], attrs)
+        if any(tuple(bias) != (s.f,) for bias in ins[2:]):
+            raise ShapeError(f"{s.f} kernels need a bias of shape {(s.f,)}; got {ins[2]}")
         return [(s.n, s.f, *s.window.out)]
 
     def gradient(

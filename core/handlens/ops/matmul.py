@@ -71,6 +71,8 @@ class Dense(Op):
             raise ShapeError(f"a dense layer needs vectors (N, inputs); got {tuple(x)}; put a Flatten before it")
         if x[1] != w[1]:
             raise ShapeError(f"expected {w[1]} inputs, got {x[1]}")
+        if any(tuple(bias) != (w[0],) for bias in ins[2:]):
+            raise ShapeError(f"{w[0]} neurons need a bias of shape {(w[0],)}; got {ins[2]}")
         return [(x[0], w[0])]
 
     def gradient(

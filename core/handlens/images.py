@@ -66,13 +66,16 @@ def grey(pixels: NDArray[Any], paper: float = 1.0) -> Float:
     Args:
         pixels: uint8 (H, W), (H, W, 3) or (H, W, 4). paper: the luma that shows through where alpha is below 1.
     """
-    values = pixels.astype(np.float32) / np.float32(255.0)
-    if values.ndim == 2:
-        return values
-    luma = np.asarray(values[..., :3] @ _LUMA, np.float32)
-    if values.shape[2] == 4:
-        alpha = values[..., 3]
-        luma = luma * alpha + np.float32(paper) * (np.float32(1.0) - alpha)
+    scale = np.float32(1.0 / 255.0)
+    if pixels.ndim == 2:
+        return np.asarray(pixels * scale, np.float32)
+    # A channel at a time: three times as fast as a product with the three weights.
+    luma: Float = np.asarray(pixels[..., 0] * (_LUMA[0] * scale), np.float32)
+    for channel in (1, 2):
+        luma += np.multiply(pixels[..., channel], _LUMA[channel] * scale, dtype=np.float32)
+    if pixels.shape[2] == 4:
+        alpha = np.multiply(pixels[..., 3], scale, dtype=np.float32)
+        luma = (luma - np.float32(paper)) * alpha + np.float32(paper)
     return luma
 
 
@@ -113,13 +116,9 @@ def _checked(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _reduced(pixels: NDArray[np.uint8]) -> tuple[Float, int, tuple[int, int]]:
     """Grey, averaged down by a whole step: the result, the step, and the row and column where it begins."""
-    paper = 1.0
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        shown = pixels[pixels[..., 3] >= 128]  # of a transparent image the opaque part: light ink needs dark paper
-        if 0 < len(shown) < pixels.shape[0] * pixels.shape[1] and float((shown[:, :3] @ _LUMA).mean()) > 191.0:
-            paper = 0.0
     height, width = pixels.shape[:2]
     step = -(-max(height, width) // WORKING_SIDE)
+    paper = _paper_beneath(pixels[:: min(step, height), :: min(step, width)])
     if step == 1:
         return grey(pixels, paper), 1, (0, 0)
     step = min(step, height, width)
@@ -132,6 +131,16 @@ def _reduced(pixels: NDArray[np.uint8]) -> tuple[Float, int, tuple[int, int]]:
         part = grey(pixels[top + row * step : top + end * step, left : left + columns * step], paper)
         result[row:end] = part.reshape(end - row, step, columns, step).mean(axis=(1, 3))
     return result, step, (top, left)
+
+
+def _paper_beneath(pixels: NDArray[np.uint8]) -> float:
+    """The luma to lay under a transparent image: white, but black where what is opaque in it is itself nearly white."""
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return 1.0
+    shown = pixels[pixels[..., 3] >= 128]
+    if not 0 < len(shown) < pixels.shape[0] * pixels.shape[1]:
+        return 1.0
+    return 0.0 if float((shown[:, :3] @ _LUMA).mean()) > 191.0 else 1.0
 
 
 def _ink(light: Float) -> Float | None:

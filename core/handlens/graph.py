@@ -20,6 +20,7 @@ Shape = tuple[int, ...]
 Shapes = Sequence[Shape]
 Attrs = Mapping[str, Any]
 Array = Any  # an ndarray of the plan's own dtype; NumPy's generic parameters would only repeat "Any" at length
+Gradients = Sequence[str | None]  # names of tensors that hold gradients, None where there is none
 Scratch = Mapping[str, tuple[Shape, str]]  # name -> shape and dtype; "" is the dtype of the op's first input
 Role = Literal["input", "control", "parameter", "gradient", "moment", "state", "folded", "value"]
 
@@ -76,9 +77,7 @@ class Op:
         """Element types of the outputs: by default that of the first input."""
         return [ins[0]] * len(self.outputs)
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         """Emit the adjoint ops; return, per input, the tensor that holds its gradient, or None."""
         raise PlanError(f"op {self.name!r} has no gradient rule; it can only be used where no gradient is asked for")
 

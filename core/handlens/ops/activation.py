@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shapes
+from ..graph import Array, Attrs, Binding, Gradients, Graph, Node, Op, Run, Scratch, Shapes
 from .blocks import elementwise
 from .table import register
 
@@ -77,9 +77,7 @@ class Relu(Elementwise):
     name = "relu"
     equation = "y = max(x, 0)"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(relu_dx, (node.outputs[0], str(dys[0])))]
 
 
@@ -108,9 +106,7 @@ class Sigmoid(Elementwise):
     name = "sigmoid"
     equation = "y = 1 / (1 + exp(-x))"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(sigmoid_dx, (node.outputs[0], str(dys[0])))]
 
 
@@ -139,9 +135,7 @@ class Tanh(Elementwise):
     name = "tanh"
     equation = "y = (exp(x) - exp(-x)) / (exp(x) + exp(-x))"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(tanh_dx, (node.outputs[0], str(dys[0])))]
 
 
@@ -172,9 +166,7 @@ class LeakyRelu(Elementwise):
     name = "leaky_relu"
     equation = "y = x where x > 0, else alpha * x"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(leaky_relu_dx, (node.inputs[0], str(dys[0])), node.attrs)]
 
 
@@ -213,9 +205,7 @@ class Softmax(Elementwise):
     name = "softmax"
     equation = "y_i = exp(x_i - max x) / sum_j exp(x_j - max x)"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(softmax_dx, (node.outputs[0], str(dys[0])), node.attrs)]
 
     def numpy(self, b: Binding) -> Run:
@@ -243,9 +233,7 @@ class Dropout(Elementwise):
     inputs = ("x", "seed")
     equation = "y_i = x_i / (1 - rate) where hash(seed + salt, i) >= rate * 2^32, else 0"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(dropout, (str(dys[0]), node.inputs[1]), node.attrs), None]
 
     def workspace(self, ins: Shapes, outs: Shapes, attrs: Attrs) -> Scratch:

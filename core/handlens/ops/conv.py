@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..errors import ShapeError
-from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shape, Shapes
+from ..graph import Array, Attrs, Binding, Gradients, Graph, Node, Op, Run, Scratch, Shape, Shapes
 from .activation import in_place
 from .table import register
 from .window import Window, places, resolve, sliding
@@ -289,9 +289,7 @@ class Conv2d(Op):
             raise ShapeError(f"{s.f} kernels need a bias of shape {(s.f,)}; got {ins[2]}")
         return [(s.n, s.f, *s.window.out)]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         x, w = node.inputs[:2]
         dy, bias = str(dys[0]), len(node.inputs) > 2
         geometry: dict[str, Any] = {key: node.attrs[key] for key in ("strides", "padding") if key in node.attrs}

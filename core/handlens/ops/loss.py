@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import Attrs, Binding, Graph, Node, Op, Run, Scratch, Shapes
+from ..graph import Attrs, Binding, Gradients, Graph, Node, Op, Run, Scratch, Shapes
 from .activation import softmax_into
 from .table import register
 
@@ -56,9 +56,7 @@ class SoftmaxCrossEntropy(Op):
             raise ShapeError(f"cross-entropy needs logits (N, classes) and labels (N,); got {ins[0]} and {ins[1]}")
         return [(1,), (1,), ins[0]]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(softmax_cross_entropy_dx, (node.outputs[2], node.inputs[1]), node.attrs), None]
 
     def workspace(self, ins: Shapes, outs: Shapes, attrs: Attrs) -> Scratch:
@@ -117,9 +115,7 @@ class MeanSquaredError(Op):
             raise ShapeError(f"mean squared error needs outputs and targets of one shape; got {ins[0]} and {ins[1]}")
         return [(1,)]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(mean_squared_error_dx, node.inputs), None]
 
     def workspace(self, ins: Shapes, outs: Shapes, attrs: Attrs) -> Scratch:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import Attrs, Binding, Graph, Node, Op, Run, Shape, Shapes
+from ..graph import Attrs, Binding, Gradients, Graph, Node, Op, Run, Shape, Shapes
 from .activation import in_place
 from .table import register
 
@@ -75,9 +75,7 @@ class Dense(Op):
             raise ShapeError(f"{w[0]} neurons need a bias of shape {(w[0],)}; got {ins[2]}")
         return [(x[0], w[0])]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         x, w = node.inputs[:2]
         dy = str(dys[0])
         grads: list[str | None] = [None] * len(node.inputs)
@@ -140,9 +138,7 @@ class Matmul(Op):
             raise ShapeError(f"matmul of {a} by {b}: the inner sizes {a[-1]} and {b[-2]} differ")
         return [(*broadcast(a[:-2], b[:-2]), a[-2], b[-1])]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         (a, b), dy = node.inputs, str(dys[0])
         ta, tb = node.attrs.get("transpose_a", False), node.attrs.get("transpose_b", False)
 
@@ -182,9 +178,7 @@ class SumTo(Op):
             raise ShapeError(f"{ins[0]} cannot be summed to {tuple(attrs['shape'])}")
         return [tuple(attrs["shape"])]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(broadcast_to, (str(dys[0]),), {"shape": list(graph.shape(node.inputs[0]))})]
 
     def numpy(self, b: Binding) -> Run:
@@ -208,9 +202,7 @@ class BroadcastTo(Op):
             raise ShapeError(f"{ins[0]} does not broadcast to {tuple(attrs['shape'])}")
         return [tuple(attrs["shape"])]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(sum_to, (str(dys[0]),), {"shape": list(graph.shape(node.inputs[0]))})]
 
     def numpy(self, b: Binding) -> Run:
@@ -229,9 +221,7 @@ class Add(Op):
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
         return [broadcast(*ins)]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [
             summed_to(graph, str(dys[0]), graph.shape(i)) if w else None
             for i, w in zip(node.inputs, wanted, strict=True)
@@ -253,9 +243,7 @@ class Scale(Op):
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
         return [ins[0]]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(scale, (str(dys[0]),), node.attrs)]
 
     def numpy(self, b: Binding) -> Run:
@@ -281,9 +269,7 @@ class Reshape(Op):
             raise ShapeError(f"{math.prod(ins[0])} elements of shape {ins[0]} do not fill {tuple(attrs['shape'])}")
         return [tuple(shape)]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(reshape, (str(dys[0]),), {"shape": list(graph.shape(node.inputs[0]))})]
 
 

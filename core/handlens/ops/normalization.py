@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shape, Shapes
+from ..graph import Array, Attrs, Binding, Gradients, Graph, Node, Op, Run, Scratch, Shape, Shapes
 from .blocks import image_blocks
 from .table import register
 
@@ -103,9 +103,7 @@ class BatchNorm(Op):
         channels = check_channels(ins)
         return [ins[0], (channels,), (channels,)]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         x, gamma, _ = node.inputs
         _, mean, inv_std = node.outputs
         return graph.emit(batch_norm_dx, (x, gamma, mean, inv_std, str(dys[0])), node.attrs)

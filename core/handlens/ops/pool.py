@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import Array, Attrs, Binding, Graph, Node, Op, Run, Scratch, Shape, Shapes
+from ..graph import Array, Attrs, Binding, Gradients, Graph, Node, Op, Run, Scratch, Shape, Shapes
 from .blocks import image_blocks
 from .table import register
 from .window import Window, pair, places, reach, resolve
@@ -144,9 +144,7 @@ class MaxPool2d(Pool):
     name = "max_pool2d"
     equation = "y[n,c,p,q] = max over i,j of x[n,c,p*s+i-top,q*s+j-left], pixels of the padding left out"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         return [graph.one(max_pool2d_dx, (node.inputs[0], node.outputs[0], str(dys[0])), node.attrs)]
 
     def numpy(self, b: Binding) -> Run:
@@ -205,9 +203,7 @@ class AvgPool2d(Pool):
     name = "avg_pool2d"
     equation = "y[n,c,p,q] = sum over i,j of x[n,c,p*s+i-top,q*s+j-left] / count[p,q]"
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         attrs = {**node.attrs, "input_size": list(graph.shape(node.inputs[0])[2:])}
         return [graph.one(avg_pool2d_dx, (str(dys[0]),), attrs)]
 
@@ -258,9 +254,7 @@ class GlobalAvgPool2d(Op):
             raise ShapeError(f"global average pooling needs images (N, C, H, W); got {ins[0]}")
         return [ins[0][:2]]
 
-    def gradient(
-        self, graph: Graph, node: Node, dys: Sequence[str | None], wanted: Sequence[bool]
-    ) -> Sequence[str | None]:
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
         attrs = {"input_size": list(graph.shape(node.inputs[0])[2:])}
         return [graph.one(global_avg_pool2d_dx, (str(dys[0]),), attrs)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ QUIET = (
 )
 READY = 120_000  # ms; Pyodide starts in seconds, but a laden machine may take its time
 CELLS = 28
+
+Points = Sequence[tuple[float, float]]
 
 _reports: list[str] = []
 
@@ -109,7 +112,7 @@ class Desk:
         assert box is not None
         return {**box}
 
-    def stroke(self, points: Sequence[tuple[float, float]], lift: bool = True) -> None:
+    def stroke(self, points: Points, lift: bool = True) -> None:
         """Draw with the mouse through these points."""
         self.strokes([points], lift)
 
@@ -136,16 +139,20 @@ class Desk:
         self.input("Input.dispatchMouseEvent", [event])
 
     def input(self, method: str, events: Sequence[dict[str, Any]]) -> None:
-        """Send input events in one go: waiting for each of a digit's 200 takes longer than the digit.
+        """Send input events in one go: waiting for each of a digit's 200 takes longer than reading the digit.
 
-        Playwright's synchronous interface has no such call, hence the step behind it.
+        Playwright's synchronous interface has no such call; where the step behind it has changed, they go one by one.
         """
         if self.session is None:
             self.session = self.page.context.new_cdp_session(self.page)
-        session = self.session._impl_obj
+        session = getattr(self.session, "_impl_obj", None)
+        if session is None or list(inspect.signature(session.send).parameters) != ["method", "params", "timeout"]:
+            for event in events:
+                self.session.send(method, event)
+            return
 
         async def send() -> None:
-            await asyncio.gather(*(session.send(method, event) for event in events))
+            await asyncio.gather(*(session.send(method, event, None) for event in events))
 
         self.page._sync(send())
 

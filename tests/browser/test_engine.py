@@ -15,7 +15,7 @@ WASM = "**/pyodide.asm.wasm"
 def test_one_can_draw_while_python_is_on_its_way(new_desk: Callable[..., Any]) -> None:
     desk = new_desk()
     held: list[Any] = []
-    desk.page.route(WASM, held.append)
+    desk.page.route(WASM, lambda route: held.append(route))
     desk.open(ready=False)
     assert desk.page.get_attribute("html", "data-engine") == "loading"
     desk.stroke(SEVEN)

@@ -124,9 +124,9 @@ def test_dark_follows_the_system_and_the_choice_is_kept(desk: Any) -> None:
 def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
     desk.stroke(SEVEN)
     desk.rested()
-    desk.page.evaluate("document.activeElement.blur(), window.scrollTo(0, 0)")
+    desk.page.locator(".skip").focus()
     order = []
-    for _ in range(9):
+    for _ in range(8):
         desk.page.keyboard.press("Tab")
         order.append(
             desk.page.evaluate(
@@ -137,7 +137,7 @@ def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
                 }"""
             )
         )
-    assert [name for name, *_ in order] == ["skip", "theme", "help", "pad", "undo", "redo", "clear", "eraser", "width"]
+    assert [name for name, *_ in order] == ["theme", "help", "pad", "undo", "redo", "clear", "eraser", "width"]
     assert all(kind == "solid" and width == "2px" for _, kind, width in order)
 
 

@@ -143,7 +143,7 @@ def remember(new_entry: bool = False) -> None:
     link.write(
         {
             "view": "draw",
-            "model": "" if table.chosen == models.FIRST else table.chosen,
+            "model": "" if table.chosen == table.first else table.chosen,
             "sample": label.split()[1] if label.startswith("sample ") else "",
             "ink": link.encode(pad.flat()) if kind == "ink" else "",
         },
@@ -154,8 +154,11 @@ def remember(new_entry: bool = False) -> None:
 async def follow_link() -> None:
     """Show what the address says: after a reload, Back, or a link from somebody else."""
     said = link.read()
-    if said.get("model") and table.rows and said["model"] != table.chosen:
-        table.select(said["model"])
+    if said["view"] != "draw":  # a place on the page, such as that of the skip link
+        return
+    wanted = said.get("model") or table.first
+    if table.rows and wanted != table.chosen:
+        table.select(wanted)
         await use_model(table.chosen)
     if said.get("ink") and said["ink"] != link.encode(pad.flat()):
         strokes = link.decode(said["ink"])
@@ -235,7 +238,7 @@ def make_tools():
 
 def on_ink(event) -> None:
     """The drawing has changed."""
-    if dom.find("notice").textContent and pad.busy():
+    if dom.find("notice").textContent:
         picture.say("")
     actions.refresh()
     reader.changed()

@@ -25,6 +25,7 @@ class Models:
 
     def __init__(self, choose) -> None:
         self.rows, self.chosen, self.loaded, self.choose = [], "", set(), choose
+        self.first = FIRST
 
     async def list(self, wanted: str) -> None:
         """Read the list and make the table. Raises with the reason when there is none."""
@@ -36,7 +37,8 @@ class Models:
         names = [row["name"] for row in self.rows]
         if not names:
             raise EngineError("models/index.json lists no model")
-        self.chosen = wanted if wanted in names else FIRST if FIRST in names else names[0]
+        self.first = FIRST if FIRST in names else names[0]
+        self.chosen = wanted if wanted in names else self.first
         self._table()
 
     async def load(self, engine, name: str) -> None:

@@ -29,7 +29,7 @@ def _build(layers) -> None:
         dom.make("span", _shape(layer), head, class_="shape")
         span = dom.make("span", "", head, class_="range")
         holder = dom.make(
-            "div", "", figure, class_="layer-scroll", tabindex="0", role="region", aria_label=f"Maps of {layer.name}"
+            "div", "", figure, class_="layer-scroll", tabindex="0", role="group", aria_label=f"Maps of {layer.name}"
         )
         canvas = dom.make("canvas", "", holder, role="img")
         _rows["parts"].append((canvas, span))

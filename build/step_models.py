@@ -1,8 +1,9 @@
-"""`models`: write `web/models/index.json` and the README's table from the metadata of the shipped weights."""
+"""`models`: write `web/models/index.json` and the README's tables from the metadata of the shipped weights."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import readme_tables
@@ -29,15 +30,14 @@ INDEX = MODELS / "index.json"
 REQUIRED = ("name", "file", "bytes", "title", "parameters", "multiply_adds", "accuracy")
 
 
-def ask(*options: str) -> str:
-    """What the core says about the weights in web/models/: every number computed by it, none typed by hand."""
-    command = [venv_tool("handlens"), "index", MODELS, *options]
-    return run(command, why="`handlens index web/models` could not read the shipped weights (see above).")
+def ask(*words: str | Path) -> str:
+    """What the core says: every number is computed by it, none typed by hand."""
+    return run([venv_tool("handlens"), *words], why=f"`handlens {words[0]}` failed (see above).")
 
 
 def read_index() -> list[dict[str, Any]]:
     """One entry a model, as the page reads them."""
-    entries: list[dict[str, Any]] = json.loads(ask("--json"))["models"]
+    entries: list[dict[str, Any]] = json.loads(ask("index", MODELS, "--json"))["models"]
     for entry in entries:
         missing = [key for key in REQUIRED if entry.get(key) is None]
         if missing:
@@ -46,9 +46,12 @@ def read_index() -> list[dict[str, Any]]:
     return entries
 
 
-def markdown() -> str:
-    """The table of the shipped models, for the README."""
-    return ask()
+def fill_readme() -> bool:
+    """Put the table of the weights and the plan of one small network into the README; True when it changed."""
+    plan = json.loads(ask("summary", "cnn-small", "--plan", "--json"))["plan"]
+    tables = {"models": ask("index", MODELS), "plan": f"```\n{plan}\n```"}
+    changed = [readme_tables.insert(name, content) for name, content in tables.items()]
+    return any(changed)
 
 
 def ensure() -> list[dict[str, Any]]:
@@ -71,12 +74,11 @@ def ensure() -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    """Write the index and the README's table, and print the table."""
+    """Write the index and the README's tables, and print the table of the weights."""
     entries = ensure()
     if not entries:
         raise BuildError("web/models/ holds no weights; train some with `.venv/bin/handlens train`.")
-    content = markdown()
-    print(content)
-    changed = readme_tables.insert("models", content)
+    changed = fill_readme()
+    print(readme_tables.between("models"))
     say("models", f"{len(entries)} models; README.md {'updated' if changed else 'was up to date'}")
     return 0

@@ -159,8 +159,5 @@ def test_tables_are_put_between_their_markers(tmp_path: Path) -> None:
     assert text.endswith("\n<!-- models:end -->\nafter\n")
 
 
-def test_readme_table_says_what_the_weights_say(root: Path) -> None:
-    if not (root / "README.md").is_file() or not list((root / "web/models").glob("*.safetensors")):
-        pytest.skip("README.md or the weights are not there yet")
-    assert readme_tables.between("models") == step_models.markdown().strip()
+def test_index_says_what_the_weights_say(root: Path) -> None:
     assert json.loads((root / "web/models/index.json").read_text("utf-8")) == step_models.read_index()

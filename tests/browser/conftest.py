@@ -167,6 +167,9 @@ class Desk:
         self.page.evaluate("pad.clear()")
         if self.get("eraser").get_attribute("aria-pressed") == "true":
             self.get("eraser").click()
+        if self.get("samples").get_attribute("aria-pressed") == "true":
+            self.get("samples").click()
+        self.page.evaluate("document.getElementById('numbers').open = false")
         self.width(22)
         self.settled()
 

@@ -58,7 +58,9 @@ def show(values) -> None:
             cell = _state["cells"][i]
             cell.textContent = text
             cell.style.setProperty("--ink-share", f"{value:.2f}")
-            cell.setAttribute("data-dark", "yes" if value > 0.45 else "no")
+            cell.setAttribute(
+                "data-tone", "none" if value == 0 else "low" if value < 0.435 else "mid" if value < 0.595 else "high"
+            )
 
 
 def _index(element) -> int:

@@ -59,7 +59,7 @@ def offline_environment(tmp_path: Path, **extra: str) -> dict[str, str]:
 
 def make(folder: Path, env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "build/make.py", *words]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=500)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=800)
 
 
 def sentence(result: subprocess.CompletedProcess[str]) -> str:

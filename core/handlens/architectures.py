@@ -64,7 +64,7 @@ def convnet() -> list[Layer]:
     return [
         *(Conv2D(32, 3, activation="relu"), MaxPool2D(2)),
         *(Conv2D(64, 3, activation="relu"), MaxPool2D(2)),
-        *(Flatten(), Dense(10), Softmax()),
+        *(Flatten(), Dropout(0.4), Dense(10), Softmax()),
     ]
 
 
@@ -89,7 +89,7 @@ ARCHITECTURES = {
     a.name: a
     for a in (
         Architecture("digits", "our best reader of digits", "CNN", digits, recipe(8, 8e-3, weight_decay=0.01)),
-        Architecture("convnet", "the reference CNN", "CNN", convnet, recipe(8, 2e-3)),
+        Architecture("convnet", "the reference CNN", "CNN", convnet, recipe(8, 3e-3)),
         Architecture("cnn-small", "a CNN small enough to see whole", "CNN", cnn_small, recipe(12, 8e-3)),
         Architecture("ann", "the article's feed-forward network", "ANN", ann(100), recipe(12, 3e-3)),
         Architecture("ann-matched", "an ANN with as many parameters as convnet", "ANN", ann(44), recipe(12, 3e-3)),

@@ -125,13 +125,15 @@ class Plan:
         required = sum(not i.endswith("?") for i in op.inputs)
         if not required <= len(step.inputs) <= len(op.inputs) or len(step.updates) != len(op.updates):
             raise PlanError(f"{where}: takes {op.inputs} and updates {op.updates}, got {step.inputs}, {step.updates}")
+        bound_in, bound_out = ([self.tensors[t] for t in names] for names in (step.inputs, step.outputs))
         try:
-            shapes = op.shapes([self.tensors[i].shape for i in step.inputs], step.attrs)
-        except ShapeError as error:
-            raise PlanError(f"{where}: {error}") from None
-        got = [self.tensors[o].shape for o in step.outputs]
-        if [tuple(s) for s in shapes] != got:
-            raise PlanError(f"{where}: makes {shapes}, but the outputs have {got}")
+            shapes = op.shapes([p.shape for p in bound_in], step.attrs)
+            dtypes = op.dtypes([p.dtype for p in bound_in], step.attrs)[: len(shapes)]
+        except (ShapeError, LookupError, TypeError, ValueError) as error:
+            raise PlanError(f"{where}: its operands or attributes do not fit the op: {error}") from None
+        expected = [(tuple(s), d) for s, d in zip(shapes, dtypes, strict=True)]
+        if expected != [(p.shape, p.dtype) for p in bound_out]:
+            raise PlanError(f"{where}: makes {expected}, but the outputs are {[(p.shape, p.dtype) for p in bound_out]}")
         written = [self.tensors[t] for t in (*step.outputs, *step.updates)]
         bound = [(t, self.tensors[t]) for t in (*step.inputs, *step.outputs, *step.updates)]
         # WebGPU tracks use per whole buffer: once a step writes into one, each of its bindings there is read_write,

@@ -55,6 +55,9 @@ def test_json_round_trip_gives_the_same_plan_and_the_same_text() -> None:
         (lambda raw: raw["tensors"]["conv1"].update(offset=1 << 20), "past its end"),
         (lambda raw: raw["tensors"]["pool1"].update(offset=0), "overlap"),
         (lambda raw: raw["tensors"]["pool1"].update(shape=[1, 2, 2, 3]), "makes"),
+        (lambda raw: raw["steps"][0].update(attrs={"strides": "ab"}), "do not fit the op"),
+        (lambda raw: raw["steps"][1].update(attrs={}), "do not fit the op"),
+        (lambda raw: raw["tensors"]["pool1"].update(dtype="int32"), "makes"),
         (lambda raw: raw["steps"][2].update(inputs=["conv1", "dense1.weight", "dense1.bias"]), "dense"),
     ],
 )

@@ -342,3 +342,18 @@ def test_a_reload_and_a_link_come_back_to_the_same_drawing(new_desk: Callable[..
     friend.page.evaluate("history.replaceState(null, '', location.pathname)")
     friend.get("model-linear").get_by_role("radio").check()
     friend.page.wait_for_function("document.getElementById('origin').textContent.startsWith('linear on NumPy')")
+
+
+@pytest.mark.parametrize(
+    "hash", ["#draw?ink=%E0%A4%A", "#draw?ink=____", "#draw?ink=AQ", "#draw?ink=Af9_f39_", "#?&=&model=none"]
+)
+def test_a_damaged_link_leaves_the_drawing_alone(desk: Any, hash: str) -> None:
+    desk.seven()
+    desk.rested()
+    drawn = desk.flat()
+    desk.page.evaluate("(hash) => { location.hash = hash; }", hash)
+    desk.page.wait_for_timeout(200)
+    desk.stroke([(5, 24), (6, 24)])  # everything still works
+    desk.rested()
+    assert desk.flat()[: len(drawn)] == drawn
+    assert desk.page.get_attribute("html", "data-engine") == "ready"

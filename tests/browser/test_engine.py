@@ -79,9 +79,11 @@ def test_a_worker_that_dies_is_noticed_and_can_be_replaced(new_desk: Callable[..
     assert desk.settled() == "7"
 
 
-def test_weights_that_do_not_load_are_said_and_the_others_work(new_desk: Callable[..., Any]) -> None:
+def test_weights_that_do_not_load_and_a_browser_that_stores_nothing(new_desk: Callable[..., Any]) -> None:
     desk = new_desk()
     desk.watch.allowed = ("404", "linear")
+    refuse = "Object.defineProperty(window, '%s', {get() { throw new DOMException('refused', 'SecurityError'); }});"
+    desk.page.add_init_script(refuse % "localStorage" + refuse % "sessionStorage")  # a browser that stores nothing
     desk.page.route("**/models/linear.safetensors", lambda route: route.fulfill(status=404, body="gone"))
     desk.open()
     desk.stroke(SEVEN)
@@ -90,6 +92,10 @@ def test_weights_that_do_not_load_are_said_and_the_others_work(new_desk: Callabl
     row.get_by_text("not loaded").wait_for(timeout=60_000)
     assert desk.answer() == "7"
     assert desk.page.get_attribute("html", "data-engine") == "ready"
+    desk.get("theme").click()
+    assert desk.page.get_attribute("html", "data-theme") == "dark"
+    desk.get("help").click()
+    desk.page.locator("dialog[open]").get_by_role("checkbox").uncheck()
 
 
 def test_models_side_by_side(desk: Any) -> None:

@@ -1,4 +1,8 @@
-"""The few things every view needs of the document."""
+"""The few things every view needs of the document.
+
+A JavaScript function that throws stops MicroPython, whatever `try` stands around it: calls that may throw are in
+early.js. A promise that is rejected, on the other hand, raises where it is awaited.
+"""
 
 import asyncio
 
@@ -68,30 +72,28 @@ def thousands(value: int) -> str:
 
 def keep(name: str, value: str) -> None:
     """Remember a choice on this device, where the browser allows it."""
-    try:  # noqa: SIM105  (MicroPython has no contextlib)
-        window.localStorage.setItem("handlens." + name, value)
-    except Exception:  # storage refused: the choice lasts as long as the page
-        pass
+    window.early.keep(name, value)
 
 
 def kept(name: str) -> str:
     """The remembered choice, or an empty string."""
-    try:
-        return window.localStorage.getItem("handlens." + name) or ""
-    except Exception:
-        return ""
+    return window.early.kept(name)
 
 
-_speech = {"timer": None}
+_speech = {"timer": None, "sentence": ""}
+
+
+def _say(*_) -> None:
+    _speech["timer"] = None
+    find("live").textContent = _speech["sentence"]
+
+
+_say_proxy = create_proxy(_say)  # one for all sentences: a proxy is never freed
 
 
 def speak(sentence: str, after_ms: int = 0) -> None:
     """Let a screen reader say this once nothing newer has come for `after_ms`."""
     if _speech["timer"] is not None:
         window.clearTimeout(_speech["timer"])
-
-    def say(*_):
-        _speech["timer"] = None
-        find("live").textContent = sentence
-
-    _speech["timer"] = window.setTimeout(create_proxy(say), after_ms)
+    _speech["sentence"] = sentence
+    _speech["timer"] = window.setTimeout(_say_proxy, after_ms)

@@ -1,13 +1,15 @@
 """The address holds the view, the model and, where it is short enough, the drawing: a link reopens the same screen.
 
 A stroke is written as its number of points, its width, whether it erases, and the way from point to point, in half pad
-units, as variable-length integers in base64 with the two characters that are safe in an address.
+units, as variable-length integers in base64 with the two characters that are safe in an address. Nothing else needs
+quoting: models are named in small letters and hyphens.
 """
 
 import binascii
 
 from pyscript import document, window
 
+FARTHEST = 2800  # pad units: ten pads from its corner; beyond it a link is damaged
 LONGEST = 1800  # characters of ink in an address; a longer drawing is kept by the tab alone
 
 
@@ -46,7 +48,7 @@ def decode(text: str) -> list:
     """The strokes of a link as (points, width, erase); an empty list when it makes no sense."""
     try:
         data = binascii.a2b_base64((text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)).encode())
-    except ValueError:
+    except Exception:  # of no particular kind: "Incorrect padding"
         return []
     numbers, value, shift = [], 0, 0
     for byte in data:
@@ -65,6 +67,8 @@ def decode(text: str) -> list:
         for j, step in enumerate(steps):
             at[j % 2] += step // 2 if step % 2 == 0 else -(step + 1) // 2
             points.append(at[j % 2] / 2)
+        if max(points) > FARTHEST or min(points) < -FARTHEST or not 2 <= brush // 2 <= FARTHEST:
+            return []
         strokes.append((points, (brush // 2) / 2, brush % 2))
         i += 2 + 2 * count
     return strokes
@@ -77,22 +81,17 @@ def read() -> dict:
     if len(parts) == 2:
         for pair in parts[1].split("&"):
             name, _, value = pair.partition("=")
-            state[name] = window.decodeURIComponent(value)
+            state[name] = value
     return state
 
 
 def write(state: dict, new_entry: bool = False) -> None:
     """Put the state into the address. `new_entry`: so that Back leads to what was before."""
     said = [(name, value) for name, value in state.items() if value and name != "view"]
-    pairs = "&".join([f"{name}={window.encodeURIComponent(value)}" for name, value in said])
+    pairs = "&".join([f"{name}={value}" for name, value in said])
     address = "#" + state.get("view", "draw") + ("?" + pairs if pairs else "")
-    if address == window.location.hash:
-        return
-    base = window.location.pathname + window.location.search
-    if new_entry:
-        window.history.pushState(None, "", base + address)
-    else:
-        window.history.replaceState(None, "", base + address)
+    if address != window.location.hash:
+        window.early.address(window.location.pathname + window.location.search + address, new_entry)
 
 
 def forced_backend() -> str:

@@ -1,6 +1,6 @@
 """The shipped models, side by side on the same ink; the one chosen gives the answer above."""
 
-from pyscript import document, fetch
+from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
 
@@ -46,7 +46,7 @@ class Models:
         if name in self.loaded:
             return
         row = next(row for row in self.rows if row["name"] == name)
-        address = document.baseURI.split("#")[0].split("?")[0].rsplit("/", 1)[0] + "/models/" + row["file"]
+        address = window.URL.new("models/" + row["file"], document.baseURI).href
         try:
             await engine.call("load_model", name, address, seconds=120)
         except EngineError as error:

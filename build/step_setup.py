@@ -51,7 +51,7 @@ def python_version(python: Path) -> tuple[int, int] | None:
             [str(python), "-c", "import sys, venv, ensurepip; print(*sys.version_info[:2])"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

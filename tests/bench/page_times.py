@@ -84,6 +84,7 @@ def draw(page: Page) -> None:
 def visit(context: BrowserContext, address: str) -> Visit:
     """Open the page, draw at once, wait for the answer."""
     result = Visit()
+    context.set_default_timeout(120_000)  # ms; a guard against hanging, no expectation
     page = context.new_page()
     page.add_init_script(WATCH)
     prefix = urlsplit(address).path
@@ -96,7 +97,7 @@ def visit(context: BrowserContext, address: str) -> Visit:
     page.on("requestfinished", fetched)
     page.goto(address, wait_until="domcontentloaded")
     draw(page)
-    page.wait_for_function("window.moments.answer || window.moments.failed", timeout=120_000)
+    page.wait_for_function("window.moments.answer || window.moments.failed")
     result.times = page.evaluate("window.moments")
     if "failed" in result.times:
         raise SystemExit(f"page_times: the engine failed: {page.get_by_test_id('answer-note').inner_text()}")

@@ -149,12 +149,14 @@ class Desk:
         if session is None or list(inspect.signature(session.send).parameters) != ["method", "params", "timeout"]:
             for event in events:
                 self.session.send(method, event)
-            return
+        else:
 
-        async def send() -> None:
-            await asyncio.gather(*(session.send(method, event, None) for event in events))
+            async def send() -> None:
+                await asyncio.gather(*(session.send(method, event, None) for event in events))
 
-        self.page._sync(send())
+            self.page._sync(send())
+        # The browser hands moves to the page frame by frame: two frames later it has them all.
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
     def width(self, units: int) -> None:
         """Set the brush; a cell is ten units wide."""

@@ -64,6 +64,8 @@ def torch_twin(model: Sequential, batch: int) -> dict[str, Callable[[], Any]]:
             parts.append(nn.LazyLinear(settings["units"]))
         elif kind == "BatchNorm":
             parts.append(nn.BatchNorm2d(row.shape[0]))
+        elif kind == "Dropout":
+            parts.append(nn.Dropout(settings["rate"]))
         elif kind in ("MaxPool2D", "Flatten", "ReLU"):
             parts.append({"MaxPool2D": lambda: nn.MaxPool2d(2), "Flatten": nn.Flatten, "ReLU": nn.ReLU}[kind]())
         if settings.get("activation") in activations:
@@ -74,12 +76,14 @@ def torch_twin(model: Sequential, batch: int) -> dict[str, Callable[[], Any]]:
     optimizer = torch.optim.Adam(twin.parameters())
 
     def step() -> None:
+        twin.train()
         optimizer.zero_grad()
         loss(twin(images), labels).backward()
         optimizer.step()
 
     def infer(count: int) -> Callable[[], Any]:
         def run() -> None:
+            twin.eval()
             with torch.no_grad():
                 twin(images[:count])
 

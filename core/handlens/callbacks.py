@@ -24,6 +24,21 @@ class Monitor:
         self.monitor, self.sign = monitor, 1.0 if kind == "accuracy" else -1.0
         self.best = -np.inf  # sign * value, so that larger is better
 
+    def begin(self, training: Training) -> None:
+        """Start anew with a new training; refuse a number that it does not measure."""
+        if self.monitor.startswith("validation_") and training.validation_data is None:
+            raise DataError(f"{self.monitor!r} is not measured here; give fit(validation_data=...)")
+        if training.step == 0:
+            self.best = -np.inf
+
+    def progress(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback, as JSON values."""
+        return {"best": None if self.best == -np.inf else self.best}
+
+    def resume(self, progress: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Go on from :meth:`progress`, and from the arrays in ``kept``."""
+        self.best = -np.inf if progress["best"] is None else float(progress["best"])
+
     def improved(self, event: Event, min_delta: float = 0.0) -> bool:
         """Whether this epoch is the best so far; remembers it if so."""
         kind = self.monitor.removeprefix("validation_")
@@ -31,7 +46,7 @@ class Monitor:
         value = None if source is None else source.get(kind)
         if value is None:
             raise DataError(f"{self.monitor!r} is not measured here; give fit(validation_data=...)")
-        if self.sign * value <= self.best + min_delta:
+        if not self.sign * value > self.best + min_delta:  # a value that is not a number is no improvement
             return False
         self.best = self.sign * value
         return True
@@ -52,8 +67,22 @@ class EarlyStopping(Monitor):
         self.patience, self.min_delta, self.restore_best = patience, min_delta, restore_best
         self.waited, self.kept = 0, dict[str, Any]()
 
+    def begin(self, training: Training) -> None:
+        super().begin(training)
+        if training.step == 0:
+            self.waited, self.kept = 0, {}
+
+    def progress(self) -> dict[str, Any]:
+        return {**super().progress(), "waited": self.waited}
+
+    def resume(self, progress: dict[str, Any], arrays: dict[str, Any]) -> None:
+        super().resume(progress, arrays)
+        self.waited, self.kept = int(progress["waited"]), arrays
+
     def __call__(self, event: Event, training: Training) -> None:
-        if event.kind == "epoch":
+        if event.kind == "start":
+            self.begin(training)
+        elif event.kind == "epoch":
             if self.improved(event, self.min_delta):
                 self.waited = 0
                 self.kept = training.model.state_dict() if self.restore_best else {}
@@ -61,7 +90,7 @@ class EarlyStopping(Monitor):
                 self.waited += 1
                 if self.waited >= self.patience:
                     training.stop(f"no better {self.monitor} for {self.waited} epochs")
-        elif event.kind == "end" and self.kept and self.waited:
+        elif event.kind == "end" and self.kept and self.waited and not training.history.interrupted:
             training.model.load_state_dict(self.kept)
 
 
@@ -73,7 +102,9 @@ class BestCheckpoint(Monitor):
         self.path = Path(path)
 
     def __call__(self, event: Event, training: Training) -> None:
-        if event.kind == "epoch" and self.improved(event):
+        if event.kind == "start":
+            self.begin(training)
+        elif event.kind == "epoch" and self.improved(event):
             note = {"epoch": event.epoch, self.monitor: abs(self.best), "recipe": training.recipe()}
             training.model.save(self.path, {**training.model.metadata, "checkpoint": note})
 
@@ -85,6 +116,8 @@ class Checkpoint:
         self.path, self.every = Path(path), every
 
     def __call__(self, event: Event, training: Training) -> None:
+        if event.kind == "start" and not self.path.absolute().parent.is_dir():
+            raise DataError(f"the folder of the checkpoint {str(self.path)!r} does not exist; make it first")
         due = event.kind == "epoch" and event.epoch % self.every == 0
         if due or (event.kind == "end" and training.history.stopped):
             from .io.model_file import save_training

@@ -65,7 +65,8 @@ def fold_batch_norms(graph: Graph) -> None:
             prologue=True,
             role="folded",
         )
-        graph.nodes.insert(0, graph.nodes.pop())
+        fold = graph.nodes.pop()
+        graph.nodes.insert(sum(node.prologue for node in graph.nodes), fold)  # after the folds it may read from
         merged = replace(carrier, inputs=(carrier.inputs[0], *folded), outputs=norm.outputs)
         graph.nodes[graph.nodes.index(carrier)] = merged
         graph.nodes.remove(norm)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +17,20 @@ from .errors import DataError, ShapeError
 from .fuse import fuse
 from .graph import Array, Graph, Shape
 from .initializers import initialize
-from .layers import Layer, from_config
+from .layers import Flatten, Layer, from_config
 from .memory import Layout
 from .ops.activation import softmax
 from .plan import Plan, make_plan
+from .seeds import checked_seed
 from .summary import Summary, summarize
 
 if TYPE_CHECKING:
     from .training import History, Training
 
+GAP_HINT = ", or end the network in GlobalAvgPool2D, which takes any size"
+# Names of tensors and outputs that are not layers'; a layer called so would hide them.
+RESERVED = {"input", "probabilities", "outputs", "data", "targets", "rows", "batch", "batch_targets", "loss"}
+RESERVED |= {"parameters", "gradients", "moment_1", "moment_2", "velocity", "learning_rate", "step", "dropout_seed"}
 MAX_BATCH = 256
 KEPT_PROGRAMS = 8
 
@@ -31,7 +38,8 @@ KEPT_PROGRAMS = 8
 class Sequential:
     """A network of layers in a row.
 
-    layers: in order. input_shape: (channels, height, width), or (inputs,) for vectors. seed: of the initial weights.
+    layers: in order; they are copied, and own no weights: those move between networks by ``state_dict``.
+    input_shape: (channels, height, width), or (inputs,) for vectors. seed: of the initial weights.
     loss: "cross_entropy" (outputs are scores of classes), "mean_squared_error" (outputs are numbers), or a loss.
     Raises ShapeError naming the layer, the shapes met and a way out where layers do not fit.
 
@@ -52,11 +60,11 @@ class Sequential:
         if not layers:
             raise ShapeError("a network needs at least one layer")
         self.input_shape: Shape = checked_input_shape(input_shape)
-        self.layers = list(layers)
-        self.seed, self.name, self.loss = int(seed), name, losses.get(loss)
+        self.layers = [copy.copy(layer) for layer in layers]  # named here: the caller's objects stay as they are
+        self.seed, self.name, self.loss = checked_seed(seed), name, losses.get(loss)
         self.metadata: dict[str, Any] = {}
         self.backend = backends.get(backend)
-        self._programs: OrderedDict[tuple[Any, ...], tuple[Plan, backends.Program]] = OrderedDict()
+        self._programs: OrderedDict[tuple[Any, ...], backends.Program] = OrderedDict()
         name_layers(self.layers)
         self._build(weights)
 
@@ -136,10 +144,10 @@ class Sequential:
 
     # --- graphs and plans
 
-    def emit(self, graph: Graph, x: str, training: bool) -> dict[str, str]:
+    def emit(self, graph: Graph, x: str, training: bool) -> tuple[dict[str, str], str]:
         """Declare the parameters in a graph and emit all layers on tensor ``x``.
 
-        Returns layer name -> output tensor; "scores" is what the loss sees: before a final softmax.
+        Returns layer name -> output tensor, and the scores: what a classifier's loss sees, before a final softmax.
         """
         for layout, role in ((self.layout, "parameter"), (self.state_layout, "state")):
             for name, shape in layout.shapes.items():
@@ -153,8 +161,7 @@ class Sequential:
         graph.layer = graph.label = ""
         last = graph.nodes[-1] if graph.nodes else None
         softened = last is not None and last.op is softmax and last.outputs[0] == x
-        made["scores"] = last.inputs[0] if last is not None and softened else x
-        return made
+        return made, last.inputs[0] if last is not None and softened else x
 
     def graph(self, batch: int = 1, input_shape: Shape | None = None, dtype: str = "float32") -> Graph:
         """The inference graph with public outputs: every layer, "logits" and "probabilities" (or "outputs")."""
@@ -162,16 +169,15 @@ class Sequential:
         graph = Graph(dtype)
         x = graph.declare("input", (batch, *shape), "input")
         try:
-            made = self.emit(graph, x, training=False)
+            made, scores = self.emit(graph, x, training=False)
         except ShapeError as error:
             if shape == self.input_shape:
                 raise
             built, got = ("x".join(map(str, s[-2:])) for s in (self.input_shape, shape))
+            free = "" if not any(isinstance(x, Flatten) for x in self.layers) else GAP_HINT
             raise ShapeError(
-                f"{error}: the network was built for {built} images and met {got}; resize the image to {built}, "
-                "or end the network in GlobalAvgPool2D, which takes any size"
+                f"{error}: the network was built for {built} images and met {got}; resize the image to {built}{free}"
             ) from None
-        scores = made.pop("scores")
         graph.outputs = dict(made)
         if self.loss.classifies:
             last = made[self.layers[-1].name]
@@ -192,20 +198,38 @@ class Sequential:
             fuse(graph)
         return make_plan(graph, self.layout, self.state_layout, keep=keep)
 
-    def _program(self, batch: int, shape: Shape, keep: str = "outputs") -> backends.Program:
-        """A loaded inference program that works on this model's own parameter memory; a few are kept."""
+    @contextmanager
+    def _program(self, batch: int, shape: Shape, keep: str = "outputs") -> Iterator[backends.Program]:
+        """A loaded inference program that works on this model's own parameter memory; a few are kept.
+
+        It is out of the cache while it is in use: calls that overlap in an event loop each get one of their own.
+        """
         key = (batch, shape, keep)
-        if key not in self._programs:
+        program = self._programs.pop(key, None)
+        if program is None:
             plan = self.plan(batch, shape, keep)
             shared = {"parameters": self.parameters, "state": self.state}
             wanted = {name: array for name, array in shared.items() if name in plan.buffers}
-            self._programs[key] = plan, backends.drive(self.backend.load(plan, wanted))
-            if len(self._programs) > KEPT_PROGRAMS:
-                self.backend.close(self._programs.popitem(last=False)[1][1])
-        self._programs.move_to_end(key)
-        program = self._programs[key][1]
+            program = backends.drive(self.backend.load(plan, wanted))
         self.backend.prepare(program)  # the parameters may have changed since the last call
-        return program
+        try:
+            yield program
+        finally:
+            spare = self._programs.pop(key, None)
+            self._programs[key] = program
+            if spare is None and len(self._programs) > KEPT_PROGRAMS:
+                spare = self._programs.popitem(last=False)[1]
+            if spare is not None:
+                self.backend.close(spare)
+
+    def forget_programs(self) -> None:
+        """Drop the loaded programs; for when the loss, and with it the outputs, has changed."""
+        while self._programs:
+            self.backend.close(self._programs.popitem()[1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: loaded programs stay behind, since they work on this model's memory."""
+        return {**self.__dict__, "_programs": OrderedDict()}
 
     # --- use
 
@@ -228,13 +252,13 @@ class Sequential:
         parts = []
         for start in range(0, len(images), size):
             part = images[start : start + size]
-            program = self._program(len(part), part.shape[1:])
-            self.backend.upload(program, "input", part)
-            if cooperative:
-                await self.backend.run_async(program)
-            else:
-                self.backend.run(program)
-            parts.append((await self.backend.fetch(program, name))[name])
+            with self._program(len(part), part.shape[1:]) as program:
+                self.backend.upload(program, "input", part)
+                if cooperative:
+                    await self.backend.run_async(program)
+                else:
+                    self.backend.run(program)
+                parts.append((await self.backend.fetch(program, name))[name])
         return np.concatenate(parts) if parts else np.zeros((0, *self.output_shape), np.float32)
 
     def trace(self, x: Array) -> dict[str, Array]:
@@ -244,16 +268,16 @@ class Sequential:
         "probabilities". One image at a time or a small batch: everything is kept.
         """
         images = self.checked_images(x)
-        program = self._program(len(images), images.shape[1:], keep="all")
-        self.backend.upload(program, "input", images)
-        self.backend.run(program)
-        plan, names = program.plan, {"input": "input"}
-        for layer in self.layers:
-            if f"{layer.name}.linear" in plan.tensors:
-                names[f"{layer.name}.linear"] = f"{layer.name}.linear"
-            names[layer.name] = plan.outputs[layer.name]
-        names |= {name: tensor for name, tensor in plan.outputs.items() if name not in names}
-        found = backends.drive(self.backend.fetch(program, *names.values()))
+        with self._program(len(images), images.shape[1:], keep="all") as program:
+            self.backend.upload(program, "input", images)
+            self.backend.run(program)
+            plan, names = program.plan, {"input": "input"}
+            for layer in self.layers:
+                if f"{layer.name}.linear" in plan.tensors:
+                    names[f"{layer.name}.linear"] = f"{layer.name}.linear"
+                names[layer.name] = plan.outputs[layer.name]
+            names |= {name: tensor for name, tensor in plan.outputs.items() if name not in names}
+            found = backends.drive(self.backend.fetch(program, *names.values()))
         return {name: found[tensor] for name, tensor in names.items()}
 
     def evaluate(self, x: Array, y: Array, batch_size: int = MAX_BATCH) -> dict[str, float]:
@@ -266,7 +290,7 @@ class Sequential:
         """:meth:`evaluate` for an event loop, which gets a turn at least every 50 ms."""
         if len(x) != len(y) or not len(x):
             raise DataError(f"{len(x)} images met {len(y)} labels" if len(x) else "nothing to evaluate: no images")
-        targets = self.loss.targets(y, self.output_shape[0])
+        targets = self.loss.targets(y, self.output_shape)
         return self.loss.measure(await self._predict(x, True, batch_size, cooperative), targets)
 
     def checked_images(self, x: Array) -> Array:
@@ -280,18 +304,26 @@ class Sequential:
                 f"a batch (N, {', '.join(map(str, self.input_shape))}) is needed; got shape {images.shape}"
             )
         if images.shape[1] != channels:
-            raise ShapeError(f"the network takes {channels} channels; got {images.shape[1]} (shape {images.shape})")
+            turn = "; for (N, H, W, C) use x.transpose(0, 3, 1, 2)" if images.shape[-1] == channels else ""
+            raise ShapeError(
+                f"the network takes {channels} channels; got {images.shape[1]} (shape {images.shape}){turn}"
+            )
         if images.dtype == np.uint8:
             return images.astype(np.float32) / np.float32(255)
         if images.dtype.kind not in "fiub":
             raise DataError(f"images must be numbers; got {images.dtype}")
+        if images.dtype.kind in "iu" and images.size and images.max() > 1:
+            raise DataError(f"whole-number images up to {images.max()} as {images.dtype}: pass uint8, or divide by 255")
         images = np.ascontiguousarray(images, np.float32)
         if not np.isfinite(images).all():
             raise DataError("images hold values that are not finite (NaN or infinity)")
         return images
 
     def fit(self, x: Array, y: Array, **options: Any) -> History:
-        """Train on images ``x`` with labels ``y``; see :class:`handlens.training.Training` for the options."""
+        """Train on images ``x`` with labels ``y``; see :class:`handlens.training.Training` for the options.
+
+        Each call is a training of its own: a second one begins with fresh moments and the first epoch's order.
+        """
         from .training import Training
 
         return backends.drive(Training(self, x, y, **options).run())
@@ -350,6 +382,8 @@ def checked_input_shape(shape: Sequence[int]) -> Shape:
 def name_layers(layers: Sequence[Layer]) -> None:
     """Name nameless layers by kind and count (conv1, conv2, pool1); DataError where two share a name."""
     counts: Counter[str] = Counter()
+    for layer in layers:
+        layer.name = layer.given_name
     taken = {layer.name for layer in layers if layer.name}
     for layer in layers:
         if layer.name:
@@ -358,6 +392,9 @@ def name_layers(layers: Sequence[Layer]) -> None:
             counts[layer.stem] += 1
             layer.name = f"{layer.stem}{counts[layer.stem]}"
         taken.add(layer.name)
+    bad = sorted(taken & RESERVED | {"logits"} & {layer.name for layer in layers[:-1]})
+    if bad:
+        raise DataError(f"a layer cannot be called {bad[0]!r}, the network itself uses that name; choose another")
     double = [name for name, count in Counter(layer.name for layer in layers).items() if count > 1]
     if double:
-        raise DataError(f"two layers are called {double[0]!r}; give every layer its own name, and use each object once")
+        raise DataError(f"two layers are called {double[0]!r}; give every layer its own name")

@@ -112,8 +112,14 @@ class Plan:
                 raise PlanError(f"{name!r} ends at byte {end} of {place.buffer!r}, past its end or without a buffer")
             if place.offset % ALIGNMENT:
                 raise PlanError(f"{name!r} starts at byte {place.offset}, not at a multiple of {ALIGNMENT}")
+        made: set[tuple[str, int]] = set()  # places that hold a value by now
         for index, step in enumerate((*self.prologue, *self.steps)):
             self._validate_step(index, step)
+            for name in step.inputs:
+                place = self.tensors[name]
+                if place.buffer in ("arena", "folded") and (place.buffer, place.offset) not in made:
+                    raise PlanError(f"step {index} ({step.op}) reads {name!r}, which nothing has written before it")
+            made.update((self.tensors[o].buffer, self.tensors[o].offset) for o in step.outputs)
         return self
 
     def _validate_step(self, index: int, step: Step) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 import numpy as np
 
@@ -24,10 +24,14 @@ from .graph import Array, Graph, Shape
 from .layers.regularization import SEED
 from .ops.data import gather
 from .plan import Plan, make_plan
-from .schedules import Constant
+from .schedules import Constant, Schedule
+from .seeds import checked_seed
 
 if TYPE_CHECKING:
     from .model import Sequential
+
+
+Saved = tuple[Array, Array, dict[str, Array]]  # parameters, state, moments
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,8 @@ def training_graph(
     scaled: dict[str, Any] = {"dtype": "float32"} | ({"scale": 1.0 / 255.0} if data[1] == "uint8" else {})
     x = graph.one(gather, ("data", "rows"), scaled, name="batch")
     t = graph.one(gather, ("targets", "rows"), name="batch_targets")
-    scores = model.emit(graph, x, training=True)["scores"]
-    graph.outputs = loss.emit(graph, scores, t)
+    made, scores = model.emit(graph, x, training=True)
+    graph.outputs = loss.emit(graph, scores if loss.classifies else made[model.layers[-1].name], t)
     gradients = place_gradients(graph, backward(graph, graph.outputs["loss"], list(model.layout.shapes)))
     graph.layer = "optimizer"
     for name in ("parameters", "gradients", *optimizer.moments):
@@ -144,7 +148,7 @@ class Training:
     x, y: images (N, C, H, W) float or uint8 (divided by 255), and labels (N,) or targets.
     epochs, batch_size: the last batch of an epoch may be smaller; every image is seen once an epoch.
     optimizer: name or object; its learning rate may be a schedule. loss: default the model's own.
-    label_smoothing: for cross-entropy. validation_data: (x, y), measured after each epoch.
+    label_smoothing: for cross-entropy, in this training only. validation_data: (x, y), measured after each epoch.
     callbacks: called with every Event. shuffle: a new order each epoch, from ``seed`` (default the model's).
     progress: None shows a bar on a terminal, True always, False never. resume: path of a checkpoint.
     Raises ShapeError and DataError for what does not fit, DivergenceError when the loss stops being finite: the
@@ -161,7 +165,7 @@ class Training:
         batch_size: int = 32,
         optimizer: str | optimizers.Optimizer = "adam",
         loss: str | losses.Loss | None = None,
-        label_smoothing: float = 0.0,
+        label_smoothing: float | None = None,
         validation_data: tuple[Array, Array] | None = None,
         callbacks: Sequence[Callback] = (),
         shuffle: bool = True,
@@ -170,24 +174,32 @@ class Training:
         resume: str | Path | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizers.get(optimizer)
-        if loss is not None or label_smoothing:
-            model.loss = losses.get(loss if loss is not None else model.loss.name, label_smoothing)
+        self.loss = losses.get(model.loss if loss is None else loss, label_smoothing)
+        if type(self.loss) is not type(model.loss):
+            model.loss = self.loss  # the outputs are read otherwise from now on
+            model.forget_programs()
         for name, value in (("epochs", epochs), ("batch_size", batch_size)):
             if isinstance(value, bool) or int(value) != value or value < 1:
                 raise DataError(f"{name} must be a whole number of at least 1; got {value!r}")
-        self.data, self.targets = checked_data(model, x, y)
+        self.data, self.targets = checked_data(model, self.loss, x, y)
+        if validation_data is not None:
+            checked_data(model, self.loss, *validation_data)
         self.epochs, self.batch_size = int(epochs), min(int(batch_size), len(self.data))
         self.validation_data, self.shuffle = validation_data, shuffle
-        self.seed = model.seed if seed is None else int(seed)
+        self.seed = model.seed if seed is None else checked_seed(seed)
         rate = self.optimizer.learning_rate
-        self.schedule = Constant(rate) if isinstance(rate, int | float) else rate
+        if not isinstance(rate, Schedule | int | float | np.floating):
+            raise DataError(f"learning_rate must be a number, Constant, Cosine or OneCycle; got {rate!r}")
+        self.schedule = rate if isinstance(rate, Schedule) else Constant(float(rate))
         self.moments = {name: np.zeros(model.layout.size, np.float32) for name in self.optimizer.moments}
         self.history, self.tally = History(), Tally()
         self.epoch, self.batch = 0, 0  # epochs finished, batches finished within the running one
         self._programs: dict[int, backends.Program] = {}
         self._gradients = np.zeros(model.layout.size, np.float32)
         self._elapsed = 0.0
-        self.callbacks: list[Callback] = list(callbacks)
+        self._began: float | None = None
+        # Those that put parameters back come last, so that a checkpoint is taken of what was reached.
+        self.callbacks: list[Callback] = sorted(callbacks, key=lambda c: bool(getattr(c, "restore_best", False)))
         if progress is not False:
             from .callbacks import progress_display
 
@@ -223,11 +235,15 @@ class Training:
             "batch_size": self.batch_size,
             "optimizer": {"type": type(self.optimizer).__name__, **fixed},
             "schedule": {"type": type(rate).__name__, **asdict(rate)},
-            "loss": {"type": type(self.model.loss).__name__, **asdict(self.model.loss)},
+            "loss": {"type": type(self.loss).__name__, **asdict(self.loss)},
             "shuffle": self.shuffle,
             "seed": self.seed,
             "images": len(self.data),
         }
+
+    def spent(self) -> float:
+        """Seconds of training so far, those before a resume included."""
+        return self.history.seconds + (0.0 if self._began is None else time.perf_counter() - self._began)
 
     def stop(self, reason: str) -> None:
         """End after the running step; the model keeps what it has learnt."""
@@ -237,7 +253,7 @@ class Training:
 
     async def run(self, cooperative: bool = False) -> History:
         """Train; ``cooperative`` gives the event loop a turn at least every 50 ms."""
-        began = time.perf_counter()
+        self._began = began = time.perf_counter()
         with graceful_interrupt(self._interrupted):
             self._tell("start")
             try:
@@ -245,6 +261,7 @@ class Training:
                     await self._run_epoch(cooperative)
             finally:
                 self.history.seconds += time.perf_counter() - began
+                self._began = None
                 self._close()
         self._tell("end")
         return self.history
@@ -274,18 +291,14 @@ class Training:
             began = time.perf_counter()
             loss, correct = await self._run_step(rows, cooperative)
             if not np.isfinite(loss):
-                self._restore(last_good)
-                raise DivergenceError(
-                    f"the loss became {loss} in epoch {self.epoch + 1}, step {self.batch + 1}, at learning rate "
-                    f"{self.learning_rate:.3g}; try a tenth of it. The model is back where this epoch began."
-                )
+                self._diverged(last_good, f"the loss became {loss}")
             self.tally.add(loss, correct, len(rows))
             self.batch += 1
             self._elapsed += time.perf_counter() - began
             self._tell("step")
             if self.history.stopped and self.batch < self.steps_per_epoch:
                 return
-        await self._finish_epoch(cooperative)
+        await self._finish_epoch(cooperative, last_good)
 
     async def _run_step(self, rows: Array, cooperative: bool) -> tuple[float, float]:
         backend = self.model.backend
@@ -309,7 +322,7 @@ class Training:
         if batch not in self._programs:
             model = self.model
             described = [(a.shape, a.dtype.name) for a in (self.data, self.targets)]
-            graph = training_graph(model, self.optimizer, model.loss, batch, described[0], described[1])
+            graph = training_graph(model, self.optimizer, self.loss, batch, described[0], described[1])
             plan = make_plan(graph, model.layout, model.state_layout, records=list(graph.outputs))
             arrays = {"parameters": model.parameters, "state": model.state, "gradients": self._gradients}
             arrays |= {"data": self.data, "targets": self.targets, **self.moments}
@@ -317,7 +330,9 @@ class Training:
             self._programs[batch] = await model.backend.load(plan, shared)
         return self._programs[batch]
 
-    async def _finish_epoch(self, cooperative: bool) -> None:
+    async def _finish_epoch(self, cooperative: bool, last_good: Saved) -> None:
+        if not (np.isfinite(self.model.parameters).all() and np.isfinite(self.model.state).all()):
+            self._diverged(last_good, "a parameter stopped being finite")
         validation = None
         if self.validation_data is not None:
             validation = await self.model.evaluate_async(*self.validation_data, cooperative=cooperative)
@@ -338,7 +353,7 @@ class Training:
             step=self.batch,
             steps=self.steps_per_epoch,
             loss=self.tally.loss / seen,
-            accuracy=self.tally.correct / seen if self.model.loss.classifies else None,
+            accuracy=self.tally.correct / seen if self.loss.classifies else None,
             learning_rate=self.learning_rate,
             images_per_second=self.tally.seen / self._elapsed if self._elapsed else 0.0,
             seconds=self._elapsed,
@@ -351,7 +366,15 @@ class Training:
             for callback in self.callbacks:
                 callback(event, self)
 
-    def _restore(self, saved: tuple[Array, Array, dict[str, Array]]) -> None:
+    def _diverged(self, last_good: Saved, what: str) -> NoReturn:
+        step, rate = self.batch + 1, self.learning_rate
+        self._restore(last_good)
+        raise DivergenceError(
+            f"{what} in epoch {self.epoch + 1}, step {step}, at learning rate {rate:.3g}; try a tenth of it. "
+            "The model is back where this epoch began."
+        )
+
+    def _restore(self, saved: Saved) -> None:
         np.copyto(self.model.parameters, saved[0])
         np.copyto(self.model.state, saved[1])
         for name, value in saved[2].items():
@@ -364,7 +387,7 @@ class Training:
         self._programs.clear()
 
 
-def checked_data(model: Sequential, x: Array, y: Array) -> tuple[Array, Array]:
+def checked_data(model: Sequential, loss: losses.Loss, x: Array, y: Array) -> tuple[Array, Array]:
     """Images and targets as the training graph takes them: uint8 or float32 (N, ...), int32 or float32 targets."""
     images = np.asarray(x)
     if images.dtype == np.uint8:
@@ -378,7 +401,7 @@ def checked_data(model: Sequential, x: Array, y: Array) -> tuple[Array, Array]:
         raise DataError(f"{len(images)} images met {len(y)} labels")
     if not len(images):
         raise DataError("nothing to train on: the data set is empty")
-    targets = np.ascontiguousarray(model.loss.targets(y, model.output_shape[0]))
+    targets = np.ascontiguousarray(loss.targets(y, model.output_shape))
     return images, targets
 
 

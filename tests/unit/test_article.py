@@ -287,7 +287,7 @@ def test_row_19_gradients_of_every_layer() -> None:
     graph = Graph("float64")
     graph.declare("input", (4, 2, 9, 10), "input")
     graph.declare("labels", (4,), "input", "int32")
-    loss = model.loss.emit(graph, model.emit(graph, "input", training=True)["scores"], "labels")["loss"]
+    loss = model.loss.emit(graph, model.emit(graph, "input", training=True)[1], "labels")["loss"]
     gradients = backward(graph, loss, list(model.layout.shapes))
     values = {name: a.astype(np.float64) for name, a in model.state_dict().items()}
     values |= {"input": uniform(4, 2, 9, 10), "labels": np.array([0, 1, 2, 1], np.int32)}

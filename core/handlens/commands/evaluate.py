@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ..data import mnist
+from ..errors import DataError
 from ..io.model_file import load
 from ..metrics import confusion_matrix
 
@@ -14,6 +15,8 @@ from ..metrics import confusion_matrix
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Accuracy, loss and confusion matrix on the 10,000 test images."""
     model, data = load(args.weights), mnist.load(args.data)
+    if not model.loss.classifies or model.output_shape != (10,):
+        raise DataError(f"{args.weights}: reads no digits (outputs {model.output_shape}, loss {model.loss.name})")
     began = time.perf_counter()
     result = model.evaluate(data.test_images, data.test_labels)
     seconds = time.perf_counter() - began

@@ -15,6 +15,8 @@ from ..io.model_file import load
 def entry(path: Path) -> dict[str, Any]:
     """One model: its costs counted from its layers, its accuracy as recorded when it was trained."""
     model = load(path)
+    if model.metadata.get("stopped"):
+        raise DataError(f"{path}: its training was stopped ({model.metadata['stopped']}); train it to the end")
     summary = model.summary()
     recorded = {key: model.metadata.get(key) for key in ("title", "family", "accuracy", "test_loss", "milliseconds")}
     return {

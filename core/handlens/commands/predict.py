@@ -34,8 +34,10 @@ def read_input(path: Path) -> Array | None:
     if path.suffix == ".npy":
         try:
             array: Array = np.load(path, allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, EOFError, OSError) as error:
             raise FormatError(f"{path}: is not a NumPy array file: {error}") from None
+        if not isinstance(array, np.ndarray):
+            raise FormatError(f"{path}: is an archive; give one array (28, 28) or (N, 28, 28)")
         return array[None] if array.ndim == 2 else array
     prepared = images.prepare(read_pixels(path))
     return None if prepared is None else prepared.image[None]

@@ -37,6 +37,8 @@ PREPROCESSING = {
 def split(data: mnist.Mnist, hold_out: int, limit: int) -> tuple[Array, Array, tuple[Array, Array] | None]:
     """Training images and labels, and the last ``hold_out`` ones; ``limit`` keeps only the first of the rest."""
     count = len(data.train_images)
+    if limit < 0:
+        raise DataError(f"--images must be at least 0; got {limit}")
     if not 0 <= hold_out < count:
         raise DataError(f"--hold-out must be at least 0 and below {count}; got {hold_out}")
     end = count - hold_out
@@ -89,6 +91,8 @@ def describe(
         "recipe": training.recipe(),
         "history": history.epochs,
         "seconds": round(history.seconds, 1),
+        **({"stopped": history.stopped} if history.stopped else {}),
+        **({"resumed": True} if args.resume else {}),
         "versions": {"handlens": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
 
@@ -129,7 +133,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return result | {"note": f"stopped; go on with the same command and --resume {args.checkpoint}"}
     if held is not None:  # a training that chooses: the test images stay out of sight
         result["validation"] = model.evaluate(*held)
-        return result | ({"bytes": model.save(out), "file": str(out)} if args.out else {})
+        kept = args.out or history.interrupted
+        return result | ({"bytes": model.save(out), "file": str(out)} if kept else {})
     test = model.evaluate(data.test_images, data.test_labels)
     size = model.save(out, describe(args, model, training, history, test))
     return result | {"test": test, "bytes": size, "file": str(out)}

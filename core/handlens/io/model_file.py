@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..callbacks import Monitor
 from ..errors import DataError, FormatError, HandlensError
 from ..graph import Array
 from ..model import Sequential
@@ -17,6 +18,7 @@ from . import safetensors
 
 FORMAT = "handlens/1"
 MOMENT = "optimizer."
+KEPT = "callback."
 
 
 def encoded(model: Sequential, metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -38,7 +40,7 @@ def decoded(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
         raise FormatError(f"{name}: not a Handlens model (format {found!r}, expected {FORMAT!r})")
     try:
         return {key: json.loads(value) for key, value in metadata.items() if key != "format"}
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{name}: its metadata is damaged: {error}") from None
 
 
@@ -54,6 +56,8 @@ def rebuilt(tensors: Mapping[str, Array], values: dict[str, Any], name: str) -> 
     """The model of decoded metadata, with its weights."""
     if "architecture" not in values:
         raise FormatError(f"{name}: its metadata names no architecture")
+    if "training" in values:  # a checkpoint is a model, too
+        tensors = {key: value for key, value in tensors.items() if not key.startswith((MOMENT, KEPT))}
     try:
         seed, title = int(values.get("seed", 0)), str(values.get("name", "model"))
         model = Sequential.from_config(values["architecture"], seed, title, tensors)
@@ -64,22 +68,31 @@ def rebuilt(tensors: Mapping[str, Array], values: dict[str, Any], name: str) -> 
 
 
 def save_training(training: Training, path: str | Path) -> None:
-    """Write model, optimizer and position, so that :func:`restore` goes on to the same bits."""
+    """Write model, optimizer, monitors and position, so that :func:`restore` goes on to the same bits."""
+    monitors = [c for c in training.callbacks if isinstance(c, Monitor)]
     position = {
         "epoch": training.epoch,
         "batch": training.batch,
         "tally": vars(training.tally),
         "elapsed": training._elapsed,
+        "seconds": training.spent(),
         "history": training.history.epochs,
         "recipe": training.recipe(),
+        "monitors": [{"type": type(m).__name__, **m.progress()} for m in monitors],
     }
-    moments = {f"{MOMENT}{name}": values for name, values in training.moments.items()}
-    tensors = {**training.model.state_dict(), **moments}
-    safetensors.write(path, tensors, encoded(training.model, {**training.model.metadata, "training": position}))
+    tensors = {**training.model.state_dict()}
+    tensors |= {f"{MOMENT}{name}": values for name, values in training.moments.items()}
+    for k, monitor in enumerate(monitors):
+        tensors |= {f"{KEPT}{k}.{name}": values for name, values in getattr(monitor, "kept", {}).items()}
+    metadata = {k: v for k, v in training.model.metadata.items() if k != "training"}
+    safetensors.write(path, tensors, encoded(training.model, {**metadata, "training": position}))
 
 
 def restore(training: Training, path: str | Path) -> None:
-    """Put a training back to where a checkpoint was taken. Raises DataError where it is another training's."""
+    """Put a training back to where a checkpoint was taken; nothing is touched unless all of it fits.
+
+    Raises FormatError where the file is damaged or no checkpoint, DataError where it is another training's.
+    """
     tensors, metadata = safetensors.read(path)
     values = decoded(metadata, str(path))
     position = values.get("training")
@@ -91,12 +104,24 @@ def restore(training: Training, path: str | Path) -> None:
     changed = [f"{k} {recipe.get(k)!r} -> {now[k]!r}" for k in now if recipe.get(k) != now[k]]
     if changed:
         raise DataError(f"{path}: the training has changed since ({'; '.join(changed)}); resume it as it was begun")
+    monitors = [c for c in training.callbacks if isinstance(c, Monitor)]
+    saved = position.get("monitors", [])
+    if [m.get("type") for m in saved] != [type(m).__name__ for m in monitors]:
+        raise DataError(f"{path}: was taken with other callbacks ({[m.get('type') for m in saved]}); give the same")
     moments = {k.removeprefix(MOMENT): v for k, v in tensors.items() if k.startswith(MOMENT)}
     if {k: v.shape for k, v in moments.items()} != {k: v.shape for k, v in training.moments.items()}:
         raise FormatError(f"{path}: the optimizer's values do not fit {type(training.optimizer).__name__}")
-    training.model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(MOMENT)})
+    try:
+        epoch, batch, tally = int(position["epoch"]), int(position["batch"]), Tally(**position["tally"])
+        elapsed, seconds, rows = float(position["elapsed"]), float(position["seconds"]), list(position["history"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{path}: its record of the training is damaged: {error!r}") from None
+    weights = {k: v for k, v in tensors.items() if not k.startswith((MOMENT, KEPT))}
+    training.model.load_state_dict(weights)
     for name, value in moments.items():
         np.copyto(training.moments[name], value)
-    training.epoch, training.batch = int(position["epoch"]), int(position["batch"])
-    training.tally, training._elapsed = Tally(**position["tally"]), float(position["elapsed"])
-    training.history = History(epochs=list(position["history"]))
+    for k, (monitor, progress) in enumerate(zip(monitors, saved, strict=True)):
+        kept = {n.removeprefix(f"{KEPT}{k}."): v for n, v in tensors.items() if n.startswith(f"{KEPT}{k}.")}
+        monitor.resume(progress, kept)
+    training.epoch, training.batch, training.tally, training._elapsed = epoch, batch, tally, elapsed
+    training.history = History(epochs=rows, seconds=seconds)

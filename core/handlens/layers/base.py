@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..errors import DataError, ShapeError
 from ..graph import Graph, Shape
 from ..ops import activation as activation_ops
@@ -38,7 +40,7 @@ class Layer(ABC):
     def __init__(self, name: str = "") -> None:
         if not isinstance(name, str) or "." in name:
             raise DataError(f"a layer's name is text without a dot; got {name!r}")
-        self.name = name
+        self.name = self.given_name = name  # a network names the nameless; the given name stays what it was
 
     def __init_subclass__(cls) -> None:
         KINDS[cls.__name__] = cls
@@ -62,6 +64,13 @@ class Layer(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
+
+
+def count(value: Any, what: str) -> int:
+    """A whole number of at least 1; ShapeError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ShapeError(f"{what} must be a whole number of at least 1; got {value!r}")
+    return int(value)
 
 
 def checked_activation(name: str | None) -> str | None:

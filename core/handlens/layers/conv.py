@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import ShapeError
 from ..graph import Graph, Shape
 from ..ops import conv
-from ..ops.window import Padding, pair
-from .base import Layer, Parameter, checked_activation, need_image, with_activation
+from ..ops.window import Padding, pair, plain_padding
+from .base import Layer, Parameter, checked_activation, count, need_image, with_activation
 
 
 class Conv2D(Layer):
@@ -39,12 +38,10 @@ class Conv2D(Layer):
         name: str = "",
     ) -> None:
         super().__init__(name)
-        if isinstance(filters, bool) or int(filters) != filters or filters < 1:
-            raise ShapeError(f"Conv2D: filters must be an integer of at least 1; got {filters!r}")
-        self.filters = int(filters)
+        self.filters = count(filters, "Conv2D: filters")
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.strides = pair(strides, "strides")
-        self.padding: Padding = padding if isinstance(padding, str | int) else [_plain(p) for p in padding]
+        self.padding: Padding = plain_padding(padding)
         self.activation = checked_activation(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = kernel_initializer or "he_normal"
@@ -71,8 +68,3 @@ class Conv2D(Layer):
             "kernel_initializer": self.kernel_initializer,
             "name": self.name,
         }
-
-
-def _plain(value: Any) -> Any:
-    """Padding as JSON values: lists and integers."""
-    return [int(v) for v in value] if isinstance(value, Sequence) else int(value)

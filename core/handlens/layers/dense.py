@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..graph import Graph, Shape
 from ..ops import matmul
-from .base import Layer, Parameter, checked_activation, with_activation
+from .base import Layer, Parameter, checked_activation, count, with_activation
 
 
 class Flatten(Layer):
@@ -43,9 +43,7 @@ class Dense(Layer):
         name: str = "",
     ) -> None:
         super().__init__(name)
-        if isinstance(units, bool) or int(units) != units or units < 1:
-            raise ShapeError(f"Dense: units must be an integer of at least 1; got {units!r}")
-        self.units = int(units)
+        self.units = count(units, "Dense: units")
         self.activation = checked_activation(activation)
         self.use_bias = bool(use_bias)
         rectified = self.activation in ("relu", "leaky_relu")

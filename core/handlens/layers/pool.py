@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..graph import Graph, Op, Shape
 from ..ops import pool
-from ..ops.window import Padding, pair
+from ..ops.window import Padding, pair, plain_padding
 from .base import Layer, Parameter, need_image
 
 
@@ -27,7 +27,7 @@ class _Pool2D(Layer):
         super().__init__(name)
         self.pool_size = pair(pool_size, "pool_size")
         self.strides = pair(strides, "strides") if strides is not None else self.pool_size
-        self.padding: Padding = padding if isinstance(padding, str | int) else [int(p) for p in padding]
+        self.padding: Padding = plain_padding(padding)
 
     def parameters(self, input_shape: Shape) -> list[Parameter]:
         need_image(self, input_shape)

@@ -41,7 +41,8 @@ class BatchNorm(Layer):
     """Normalises each channel: ``gamma (x - mean) / sqrt(var + epsilon) + beta``.
 
     Training uses the batch's statistics and keeps ``running = momentum running + (1 - momentum) batch`` (Keras's
-    momentum; PyTorch's is 1 minus it); inference uses the running ones and is folded into the layer before.
+    momentum; PyTorch's is 1 minus it); inference uses the running ones, and
+    is folded away where it directly follows a Conv2D or Dense without activation.
     Source: Ioffe & Szegedy, "Batch normalization", 2015.
     """
 

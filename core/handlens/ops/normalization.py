@@ -132,6 +132,8 @@ class BatchNorm(Op):
                 np.multiply(y_part, scale, out=y_part)
                 np.add(y_part, shift, out=y_part)
             for running, batch in zip(b.updates, (mean, variance), strict=True):
+                if m == 1:
+                    break  # one value a channel has no variance to learn from
                 np.multiply(running, momentum, out=running)
                 np.add(running, (1.0 - momentum) * batch, out=running)
 

@@ -30,10 +30,18 @@ class Window(NamedTuple):
 
 def pair(value: int | Sequence[int], what: str, minimum: int = 1) -> tuple[int, int]:
     """``3`` or ``(3, 2)`` as two integers, at least ``minimum``; ShapeError otherwise."""
-    two = (value, value) if isinstance(value, int | np.integer) else tuple(value)
-    if len(two) != 2 or any(isinstance(v, bool) or int(v) != v or v < minimum for v in two):
+    two = tuple(value) if isinstance(value, Sequence) else (value, value)
+    whole = all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in two)
+    if len(two) != 2 or not whole or min(two) < minimum:
         raise ShapeError(f"{what} must be one integer or two, each at least {minimum}; got {value!r}")
     return int(two[0]), int(two[1])
+
+
+def plain_padding(padding: Padding) -> Padding:
+    """Padding as JSON values: text, an integer, or lists of integers."""
+    if isinstance(padding, str) or not isinstance(padding, Sequence):
+        return padding
+    return [plain_padding(p) if isinstance(p, Sequence) else int(p) for p in padding]
 
 
 def resolve_pads(padding: Padding, size: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> Pads:
@@ -50,7 +58,9 @@ def resolve_pads(padding: Padding, size: Sequence[int], kernel: Sequence[int], s
         large = [t - s for t, s in zip(total, small, strict=True)]
         begin, end = (large, small) if padding == "same_lower" else (small, large)
         return begin[0], begin[1], end[0], end[1]
-    if isinstance(padding, int | np.integer):
+    if not isinstance(padding, Sequence):
+        if not isinstance(padding, int | np.integer):
+            raise ShapeError(f'padding must be "valid", "same" or whole numbers of pixels; got {padding!r}')
         flat = [int(padding)] * 4
     elif len(padding) == 2 and all(isinstance(p, Sequence) for p in padding):
         (top, bottom), (left, right) = (list(map(int, p)) for p in padding)

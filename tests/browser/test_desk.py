@@ -83,6 +83,7 @@ def test_the_answer_follows_the_pen_and_the_latest_ink_wins(desk: Any) -> None:
     down = [(19.5 - 6 * step / 80, 7 + 14.5 * step / 80) for step in range(80)]
     desk.lift()
     desk.stroke(across + down)  # far faster than any engine reads
+    desk.settled()
     answered, end = desk.page.evaluate("follower.disconnect(), [answered, pad.version()]")
     changes = end - start
     assert answered == sorted(answered)  # never an older answer after a newer one

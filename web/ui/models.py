@@ -17,6 +17,7 @@ COLUMNS = (
 FIRST = "digits"  # the model that answers unless the visitor chooses another
 
 _cells: dict = {}
+_refused: set = set()  # models whose file could not be loaded: their rows say so until it can
 _radios: dict = {}
 
 
@@ -53,7 +54,9 @@ class Models:
             _cells[name]["reads"].textContent = "\u2013"
             _cells[name]["share"].textContent = "not loaded"
             _cells[name]["share"].setAttribute("title", str(error))
+            _refused.add(name)
             raise
+        _refused.discard(name)
         self.loaded.add(name)
 
     def select(self, name: str) -> None:
@@ -66,6 +69,7 @@ class Models:
         box = dom.find("models")
         box.replaceChildren()
         _cells.clear()
+        _refused.clear()
         _radios.clear()
         table = dom.make("table", "", box)
         dom.make("caption", "Choose the model that answers.", table, class_="visually-hidden")
@@ -112,6 +116,8 @@ def show(answers, agreed: int) -> None:
 
 def clear() -> None:
     """Nothing is drawn."""
-    for cells in _cells.values():
+    for name, cells in _cells.items():
+        if name in _refused:
+            continue
         for column in ("reads", "share", "time"):
             cells[column].textContent = ""

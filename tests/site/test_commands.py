@@ -143,7 +143,13 @@ def test_port_in_use(root: Path) -> None:
 
 def test_serve_prints_the_address_and_stops_on_ctrl_c(root: Path, site_dir: Path) -> None:
     command = [sys.executable, "-u", "build/make.py", "serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+
+    def hear_ctrl_c() -> None:
+        """A CI that runs in the background of a shell hands down an ignored SIGINT; a terminal never does."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": hear_ctrl_c}
+    with subprocess.Popen(command, cwd=root, text=True, **pipes) as server:
         assert server.stdout is not None
         lines = iter(server.stdout.readline, "")
         line = next(line for line in lines if "http://" in line)
@@ -154,7 +160,10 @@ def test_serve_prints_the_address_and_stops_on_ctrl_c(root: Path, site_dir: Path
                 assert answer.read() == (site_dir / "index.html").read_bytes()
         finally:
             server.send_signal(signal.SIGINT)
-            _, errors = server.communicate(timeout=30)
+            try:
+                _, errors = server.communicate(timeout=30)
+            finally:
+                server.kill()  # nothing when it has ended; without it a failure would hang here
     assert server.returncode == 0
     assert errors == ""
 

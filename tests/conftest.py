@@ -14,6 +14,12 @@ sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright's synchronous interface keeps an event loop running in this thread from its first
+    page to the end of the session, and no other test may then start one."""
+    items.sort(key=lambda item: "tests/browser/" in item.path.as_posix())
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -389,7 +389,7 @@ def _segments(paths: list[NDArray[np.float64]], radius: float, size: int) -> tup
 
 def _clipped(start: NDArray[Any], along: NDArray[Any], margin: float, size: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Keep of each segment what lies within the raster and a margin (Liang-Barsky)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         low, high = (-margin - start) / along, (size + margin - start) / along
     still = along == 0.0
     inside = (start >= -margin) & (start <= size + margin)

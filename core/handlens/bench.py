@@ -51,7 +51,7 @@ def torch_twin(model: Sequential, batch: int) -> dict[str, Callable[[], Any]]:
     except ImportError:
         return {}
     nn = torch.nn
-    torch.set_num_threads(int(os.environ.get("OPENBLAS_NUM_THREADS") or os.cpu_count() or 1))
+    torch.set_num_threads(threads())
     parts: list[Any] = []
     channels = model.input_shape[0]
     activations = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}

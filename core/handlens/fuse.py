@@ -19,28 +19,27 @@ def fuse(graph: Graph) -> Graph:
     return graph
 
 
-def only_reader(graph: Graph, tensor: str, readers: dict[str, list[int]]) -> bool:
-    """Whether one node alone reads the tensor, and no public output shows it."""
-    return len(readers.get(tensor, ())) == 1 and tensor not in graph.outputs.values()
+def carrier_of(graph: Graph, tensor: str) -> Node | None:
+    """The carrier that makes a tensor which one node alone reads and no public output shows; None where there is none.
 
-
-def maker(graph: Graph, tensor: str) -> int | None:
-    """Index of the node that makes a tensor."""
-    return next((k for k, node in enumerate(graph.nodes) if tensor in node.outputs), None)
+    A carrier that has an activation already takes nothing more.
+    """
+    if len(graph.consumers().get(tensor, ())) != 1 or tensor in graph.outputs.values():
+        return None
+    node = next((n for n in graph.nodes if tensor in n.outputs), None)
+    return node if node is not None and node.op.name in CARRIERS and "activation" not in node.attrs else None
 
 
 def attach_activations(graph: Graph) -> None:
     """conv2d or dense followed by an activation that alone reads it: one node with an ``activation`` attribute."""
     for activation in [n for n in graph.nodes if n.op.name in ACTIVATIONS]:
         source = activation.inputs[0]
-        index = maker(graph, source)
-        if index is None or not only_reader(graph, source, graph.consumers()):
-            continue
-        carrier = graph.nodes[index]
-        if carrier.op.name not in CARRIERS or "activation" in carrier.attrs:
+        carrier = carrier_of(graph, source)
+        if carrier is None:
             continue
         attrs = {**carrier.attrs, "activation": activation.op.name, **activation.attrs}
-        graph.nodes[index] = replace(carrier, outputs=activation.outputs, attrs=attrs)
+        merged = replace(carrier, outputs=activation.outputs, attrs=attrs)
+        graph.nodes[graph.nodes.index(carrier)] = merged
         graph.nodes.remove(activation)
         del graph.tensors[source]
 
@@ -49,11 +48,8 @@ def fold_batch_norms(graph: Graph) -> None:
     """conv2d or dense followed by an inference batch norm: new weights, computed once when parameters are loaded."""
     for norm in [n for n in graph.nodes if n.op.name == "batch_norm_inference"]:
         x, *statistics = norm.inputs
-        index = maker(graph, x)
-        if index is None or not only_reader(graph, x, graph.consumers()):
-            continue
-        carrier = graph.nodes[index]
-        if carrier.op.name not in CARRIERS or "activation" in carrier.attrs:
+        carrier = carrier_of(graph, x)
+        if carrier is None:
             continue
         weight, *bias = carrier.inputs[1:]
         graph.layer = norm.layer

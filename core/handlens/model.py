@@ -326,7 +326,7 @@ class Sequential:
         """
         from .training import Training
 
-        return backends.drive(Training(self, x, y, **options).run())
+        return self.fit_with(Training(self, x, y, **options))
 
     def fit_with(self, training: Training) -> History:
         """Run a :class:`handlens.training.Training` that was made for this model."""

@@ -126,6 +126,19 @@ def training_graph(
     return fuse(graph)
 
 
+def step_plan(
+    model: Sequential,
+    optimizer: optimizers.Optimizer,
+    loss: losses.Loss,
+    batch: int,
+    data: tuple[Shape, str],
+    targets: tuple[Shape, str],
+) -> Plan:
+    """:func:`training_graph` as a plan that records loss and metrics of every step."""
+    graph = training_graph(model, optimizer, loss, batch, data, targets)
+    return make_plan(graph, model.layout, model.state_layout, records=list(graph.outputs))
+
+
 def training_plan(
     model: Sequential,
     batch: int,
@@ -138,8 +151,7 @@ def training_plan(
     chosen, goal, count = optimizers.get(optimizer), losses.get(loss or model.loss), images or batch
     shape = (count,) if goal.classifies else (count, *model.output_shape)
     kind = "int32" if goal.classifies else "float32"
-    graph = training_graph(model, chosen, goal, batch, ((count, *model.input_shape), dtype), (shape, kind))
-    return make_plan(graph, model.layout, model.state_layout, records=list(graph.outputs))
+    return step_plan(model, chosen, goal, batch, ((count, *model.input_shape), dtype), (shape, kind))
 
 
 class Training:
@@ -175,9 +187,6 @@ class Training:
     ) -> None:
         self.model, self.optimizer = model, optimizers.get(optimizer)
         self.loss = losses.get(model.loss if loss is None else loss, label_smoothing)
-        if type(self.loss) is not type(model.loss):
-            model.loss = self.loss  # the outputs are read otherwise from now on
-            model.forget_programs()
         for name, value in (("epochs", epochs), ("batch_size", batch_size)):
             if isinstance(value, bool) or int(value) != value or value < 1:
                 raise DataError(f"{name} must be a whole number of at least 1; got {value!r}")
@@ -204,6 +213,9 @@ class Training:
             from .callbacks import progress_display
 
             self.callbacks += progress_display(progress)
+        if type(self.loss) is not type(model.loss):  # only now that nothing above has been refused
+            model.loss = self.loss  # the outputs are read otherwise from now on
+            model.forget_programs()
         if resume is not None:
             from .io.model_file import restore
 
@@ -253,15 +265,14 @@ class Training:
 
     async def run(self, cooperative: bool = False) -> History:
         """Train; ``cooperative`` gives the event loop a turn at least every 50 ms."""
-        self._began = began = time.perf_counter()
+        self._began = time.perf_counter()
         with graceful_interrupt(self._interrupted):
             self._tell("start")
             try:
                 while self.epoch < self.epochs and not self.history.stopped:
                     await self._run_epoch(cooperative)
             finally:
-                self.history.seconds += time.perf_counter() - began
-                self._began = None
+                self.history.seconds, self._began = self.spent(), None
                 self._close()
         self._tell("end")
         return self.history
@@ -322,8 +333,7 @@ class Training:
         if batch not in self._programs:
             model = self.model
             described = [(a.shape, a.dtype.name) for a in (self.data, self.targets)]
-            graph = training_graph(model, self.optimizer, self.loss, batch, described[0], described[1])
-            plan = make_plan(graph, model.layout, model.state_layout, records=list(graph.outputs))
+            plan = step_plan(model, self.optimizer, self.loss, batch, described[0], described[1])
             arrays = {"parameters": model.parameters, "state": model.state, "gradients": self._gradients}
             arrays |= {"data": self.data, "targets": self.targets, **self.moments}
             shared = {name: array for name, array in arrays.items() if name in plan.buffers}

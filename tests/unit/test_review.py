@@ -118,6 +118,13 @@ def test_the_loss_of_a_training_stays_with_it() -> None:
         small().fit(X, Y, loss="mse", label_smoothing=0.1, progress=False)
 
 
+def test_a_refused_training_leaves_the_loss_as_it_was() -> None:
+    model = small()
+    with pytest.raises(DataError):
+        model.fit(X, Y, loss="mse", epochs=0, progress=False)
+    assert model.loss == handlens.CrossEntropy() and model.predict(X).sum() == pytest.approx(len(X), rel=1e-5)
+
+
 def test_parameters_that_stop_being_finite_are_noticed_before_anything_is_saved(tmp_path: Path) -> None:
     model, path = small(), tmp_path / "run.safetensors"
     before = model.parameters.tobytes()

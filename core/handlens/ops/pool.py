@@ -74,6 +74,24 @@ class Pool(Op):
         size = padded_size(ins[0], window)
         return {"padded": ((*ins[0][:2], *size), "")} if size != tuple(ins[0][2:]) else {}
 
+    def combined(self, b: Binding, fill: float, combine: np.ufunc, divisor: Array | None = None) -> Run:
+        """The forward kernel: the windows' pixels combined cell by cell, then divided; padding counts as ``fill``."""
+        x, y = b.ins[0], b.outs[0]
+        window = window_of(x.shape, b.attrs)
+        pad, source = self.source(b, x, window, fill)
+        parts = [(y[cut], places(source[cut], window)) for cut in image_blocks(y.shape)]
+
+        def run() -> None:
+            pad()
+            for y_part, (first, *rest) in parts:
+                np.copyto(y_part, first)
+                for pixel in rest:
+                    combine(y_part, pixel, out=y_part)
+                if divisor is not None:
+                    np.divide(y_part, divisor, out=y_part)
+
+        return run
+
     def source(self, b: Binding, x: Array, window: Window, fill: float) -> tuple[Run, Array]:
         """A function that pads x (nothing, where no padding is asked for) and the array the windows read."""
         padded = b.work.get("padded")
@@ -148,19 +166,7 @@ class MaxPool2d(Pool):
         return [graph.one(max_pool2d_dx, (node.inputs[0], node.outputs[0], str(dys[0])), node.attrs)]
 
     def numpy(self, b: Binding) -> Run:
-        x, y = b.ins[0], b.outs[0]
-        window = window_of(x.shape, b.attrs)
-        pad, source = self.source(b, x, window, -np.inf)
-        parts = [(y[cut], places(source[cut], window)) for cut in image_blocks(y.shape)]
-
-        def run() -> None:
-            pad()
-            for y_part, (first, *rest) in parts:
-                np.copyto(y_part, first)
-                for pixel in rest:
-                    np.maximum(y_part, pixel, out=y_part)
-
-        return run
+        return self.combined(b, -np.inf, np.maximum)
 
 
 max_pool2d = register(MaxPool2d)
@@ -209,19 +215,9 @@ class AvgPool2d(Pool):
 
     def numpy(self, b: Binding) -> Run:
         x, y = b.ins[0], b.outs[0]
-        window = window_of(x.shape, b.attrs)
-        divisor = average_divisor(x.shape, window, bool(b.attrs.get("include_pad", False))).astype(y.dtype)
-        pad, source = self.source(b, x, window, 0.0)
-        first, *rest = places(source, window)
-
-        def run() -> None:
-            pad()
-            np.copyto(y, first)
-            for pixel in rest:
-                np.add(y, pixel, out=y)
-            np.divide(y, divisor, out=y)
-
-        return run
+        include_pad = bool(b.attrs.get("include_pad", False))
+        divisor = average_divisor(x.shape, window_of(x.shape, b.attrs), include_pad).astype(y.dtype)
+        return self.combined(b, 0.0, np.add, divisor)
 
 
 avg_pool2d = register(AvgPool2d)

@@ -2,11 +2,12 @@
 
 One path for the page, the command line, training and tests:
 
-    strokes --rasterise--> ink on the pad --box--> crop --area average--> 20x20 --centre of mass--> 28x28
+    strokes --edge of the pad, eraser--> paths --re-ink--> 100x100 --area average--> 20x20 --centre of mass--> 28x28
 
-Ink is kept as vectors, and `prepare` rasterises at a resolution that follows the digit, so a digit drawn tiny in a
-corner comes out as good as one that fills the pad. What the network sees is what stands on the pad: ink beyond the
-pad's edge does not count.
+Ink is kept as vectors: the brush changes only what the pad shows. What a network reads is drawn anew along the paths
+with a line `INK_WIDTH` pixels of the 28x28 wide, so a digit drawn tiny in a corner, or with a broad brush, comes out
+as one that fills the pad. What counts is what stands on the pad: ink beyond its edge does not, and an eraser takes the
+paths away that its tip went over.
 
 Conventions, read off MNIST itself (tests/unit/test_mnist.py holds them against all 70,000 images):
 - The ink's box, line width included, is scaled so that its larger side measures 20 pixels. Its smaller side keeps the
@@ -14,12 +15,14 @@ Conventions, read off MNIST itself (tests/unit/test_mnist.py holds them against 
   an even number of pixels, as centring gives).
 - The 20x20 is moved by whole pixels, so that the centre of mass, counting pixel i as i, lies in [13.5, 14.5).
 
+Each stage can be left out (`STAGES`), to see what it is worth.
+
 Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", 1998, section III.A.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -30,18 +33,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import DataError
 
-__all__ = ["FIT", "SIDE", "Prepared", "Stroke", "pack", "prepare", "prepare_raster", "rasterise", "unpack"]
+__all__ = [
+    *("FIT", "INK_WIDTH", "SIDE", "STAGES", "Prepared", "Stroke"),
+    *("pack", "prepare", "prepare_raster", "rasterise", "unpack"),
+]
 
 Float = NDArray[np.float32]
 Box = tuple[float, float, float, float]
 
 SIDE = 28  # pixels of the image
 FIT = 20  # pixels of the digit's larger side within it
+INK_WIDTH = 2.5  # pixels: the line that digits are re-inked with
+STAGES = ("re-ink", "crop", "aspect", "centre")  # what `prepare` can leave out
 OVERSAMPLE = 5  # raster pixels to one pixel of the 20x20, each way
 INK_SIDE = 140  # pixels of the pad's raster that is made for display
 MAX_SIZE = 4096  # pixels of a raster's side
 MAX_COORDINATE = 1e6  # pad units; a pad has hundreds
 MIN_WIDTH = 1e-4  # pad units; still far above the rounding of the largest coordinate
+_TAP = 0.75  # of the brush: paths smaller than this are a spot that is not blown up to a digit's size
+_ERASER_STEPS = 8  # to the eraser's width: how finely a path is looked at under it
 _MERGE = 0.5  # raster pixels: points that follow each other closer than this along the path are merged
 _CELLS = 1 << 16  # cells evaluated at a time: small enough for the caches, 15 % faster than all at once
 
@@ -158,32 +168,32 @@ def rasterise(strokes: Sequence[Stroke], size: int, extent: float) -> Float:
     return _draw(strokes, _View(0.0, 0.0, size / side, int(size)))
 
 
-def prepare(strokes: Sequence[Stroke], extent: float) -> Prepared | None:
+def prepare(strokes: Sequence[Stroke], extent: float, without: Collection[str] = ()) -> Prepared | None:
     """Turn the ink on a pad into the 28x28 image that a network reads, exactly as MNIST was made.
 
     Args:
         strokes: in the order drawn. extent: side of the square pad, in pad units.
+        without: stages of `STAGES` to leave out. "re-ink": the lines keep the brush's width. "crop": the whole pad is
+            scaled down, not the ink's box. "aspect": the box is stretched to a square. "centre": the 20x20 stays in
+            the middle.
     Returns:
         the image and the stages on the way, or None when no ink is left on the pad.
     Raises:
-        DataError: extent is not from 1e-4 to 1e6.
+        DataError: extent is not from 1e-4 to 1e6, or a stage is none.
     """
     side = _checked_extent(extent)
+    unknown = sorted(set(without) - set(STAGES))
+    if unknown:
+        raise DataError(f"there is no stage {unknown[0]!r} to leave out; there are: {', '.join(STAGES)}")
     drawn = [s for s in strokes if len(s.points)]
-    box = _ink_box(drawn, side)
-    if box is None:
+    paths = _left_on_pad(drawn, side)
+    if not paths:
         return None
-    x0, y0, x1, y1 = box
-    fine = FIT * OVERSAMPLE
-    scale = fine / max(x1 - x0, y1 - y0)
-    view = _View((x0 + x1) / 2 - fine / 2 / scale, (y0 + y1) / 2 - fine / 2 / scale, scale, fine)
-    raster = np.minimum(_draw(drawn, view), _inside_pad(view, side))
+    raster, place = _fitted_raster(paths, side, without)
     fitted = raster.reshape(FIT, OVERSAMPLE, FIT, OVERSAMPLE).mean(axis=(1, 3), dtype=np.float32)
-    # Outward to whole raster pixels; the margin keeps rounding noise from adding a row.
-    left, right = _outward((x0 - view.x) * scale, (x1 - view.x) * scale, fine)
-    top, bottom = _outward((y0 - view.y) * scale, (y1 - view.y) * scale, fine)
-    crop = raster[top:bottom, left:right]
-    return _centred(fitted, box, crop, lambda: rasterise(drawn, INK_SIDE, side))
+    spans = _spans(raster > 0)
+    crop = raster if spans is None or "crop" in without else raster[spans[0] : spans[1], spans[2] : spans[3]]
+    return _centred(fitted, place, crop, lambda: rasterise(drawn, INK_SIDE, side), centre="centre" not in without)
 
 
 def prepare_raster(raster: ArrayLike, *, threshold: float = 0.5) -> Prepared | None:
@@ -233,13 +243,17 @@ def _averaging(n: int, square: int) -> Float:
     return np.asarray(np.clip(overlap, 0.0, None) / step, np.float32)
 
 
-def _centred(fitted: Float, box: Box, crop: Float, draw: Callable[[], Float]) -> Prepared | None:
+def _centred(
+    fitted: Float, box: Box, crop: Float, draw: Callable[[], Float], *, centre: bool = True
+) -> Prepared | None:
     fitted = np.clip(fitted, 0.0, 1.0).astype(np.float32)
     mass = float(fitted.sum(dtype=np.float64))
     if mass <= 0.0:
         return None
-    row = _shift(fitted.sum(axis=1, dtype=np.float64), mass)
-    column = _shift(fitted.sum(axis=0, dtype=np.float64), mass)
+    row = column = (SIDE - FIT) // 2
+    if centre:
+        row = _shift(fitted.sum(axis=1, dtype=np.float64), mass)
+        column = _shift(fitted.sum(axis=0, dtype=np.float64), mass)
     image = np.zeros((SIDE, SIDE), np.float32)
     # Blank rows and columns of the 20x20 may fall off the image; ink never does (see _shift).
     rows = slice(max(0, -row), min(FIT, SIDE - row))
@@ -257,7 +271,7 @@ def _shift(profile: NDArray[np.float64], mass: float) -> int:
     return int(np.clip(shift, -inked[0], SIDE - 1 - inked[-1]))
 
 
-# The box of the ink.
+# The paths of the ink.
 
 
 def _checked_extent(extent: float) -> float:
@@ -266,38 +280,101 @@ def _checked_extent(extent: float) -> float:
     return float(extent)
 
 
-def _ink_box(strokes: Sequence[Stroke], extent: float) -> Box | None:
-    """The box of the ink that is left on the pad, in pad units; None without ink.
+def _left_on_pad(strokes: Sequence[Stroke], extent: float) -> list[Stroke]:
+    """The pen's paths as far as their ink stands on the pad, cut where a later eraser went over them."""
+    left: list[Stroke] = []
+    for i, stroke in enumerate(strokes):
+        if stroke.erase:
+            continue
+        pieces = _within(stroke.points, stroke.width / 2, extent)
+        for eraser in (s for s in strokes[i + 1 :] if s.erase):
+            pieces = [rest for piece in pieces for rest in _erased(piece, eraser)]
+        left += [Stroke(piece, stroke.width) for piece in pieces]
+    return left
 
-    Without eraser and within the pad it follows from the points alone. Else ink is looked for in a raster of what the
-    points allow, again and again while the box found is much smaller than the one looked at.
-    """
-    pens = [s for s in strokes if not s.erase]
-    if not pens:
-        return None
-    low = np.min(np.stack([s.points.min(axis=0) - s.width / 2 for s in pens]), axis=0)
-    high = np.max(np.stack([s.points.max(axis=0) + s.width / 2 for s in pens]), axis=0)
-    rounding = 1e-6 * extent
-    within = np.min(low) >= -rounding and np.max(high) <= extent + rounding
-    low, high = np.maximum(low, 0.0), np.minimum(high, extent)
-    if within and len(pens) == len(strokes):
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-    thinnest = min(s.width for s in pens)
-    size = FIT * OVERSAMPLE
-    for _ in range(8):
-        span = float(np.max(high - low))
-        if (high <= low).any():
-            return None
-        view = _View(float(low[0]), float(low[1]), size / span, size)
-        raster = np.minimum(_draw(strokes, view), _inside_pad(view, extent))
-        found = _spans(raster >= 0.5 * min(1.0, thinnest * view.scale))
-        if found is None:
-            return None
-        top, bottom, left, right = (n / view.scale for n in found)
-        low, high = low + np.array([left, top]), np.minimum(high, low + np.array([right, bottom]))
-        if np.max(high - low) > 0.8 * span:
-            break
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+def _within(points: NDArray[np.float64], reach: float, extent: float) -> list[NDArray[np.float64]]:
+    """The parts of a path whose ink reaches onto the pad, moved onto it where only the ink's edge does."""
+    if (points >= 0.0).all() and (points <= extent).all():
+        return [points]
+    if len(points) == 1:
+        seen = ((points > -reach) & (points < extent + reach)).all()
+        return [np.clip(points, 0.0, extent)] if seen else []
+    start, along = points[:-1], np.diff(points, axis=0)
+    enter, leave = _inside_square(start, along, reach * (1 - 1e-9), extent)
+    pieces: list[list[NDArray[np.float64]]] = []
+    joined = False  # whether the path comes into this segment without having left the pad
+    for k in np.flatnonzero(enter <= leave):
+        if not (joined and enter[k] == 0.0 and enter[k - 1] <= leave[k - 1]):
+            pieces.append([start[k] + along[k] * enter[k]])
+        pieces[-1].append(start[k] + along[k] * leave[k])
+        joined = leave[k] == 1.0
+    return [np.clip(np.array(piece), 0.0, extent) for piece in pieces]
+
+
+def _erased(path: NDArray[np.float64], eraser: Stroke) -> list[NDArray[np.float64]]:
+    """What is left of a path when the eraser's tip has taken all of it that came under."""
+    reach = eraser.width / 2
+    fine = _subdivided(path, eraser.width / _ERASER_STEPS)
+    kept = _distance(fine, eraser.points) > reach
+    if kept.all():
+        return [path]
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], kept, [False])).astype(np.int8)))
+    return [fine[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _subdivided(path: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """The path with points put between, so that none is farther than `step` from the next; at most 100,000 of them."""
+    length = np.hypot(*np.diff(path, axis=0).T)
+    step = max(step, float(length.sum()) / 100_000)
+    count = np.maximum(np.ceil(length / step), 1.0).astype(np.intp)
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    share = (number / np.repeat(count, count))[:, None]
+    between = np.repeat(path[:-1], count, axis=0) * (1 - share) + np.repeat(path[1:], count, axis=0) * share
+    return np.concatenate((between, path[-1:]))
+
+
+def _distance(points: NDArray[np.float64], path: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distance of each point from a path."""
+    start = path[:-1] if len(path) > 1 else path
+    along = np.diff(path, axis=0) if len(path) > 1 else np.zeros_like(path)
+    squared = np.maximum((along**2).sum(axis=1), 1e-300)
+    nearest = np.full(len(points), np.inf)
+    for first in range(0, len(start), 64):  # some segments at a time bound the memory
+        part = slice(first, first + 64)
+        away = points[:, None] - start[part]
+        t = np.clip((away * along[part]).sum(axis=2) / squared[part], 0.0, 1.0)
+        away -= t[:, :, None] * along[part]
+        np.minimum(nearest, np.hypot(away[..., 0], away[..., 1]).min(axis=1), out=nearest)
+    return nearest
+
+
+def _fitted_raster(paths: Sequence[Stroke], extent: float, without: Collection[str]) -> tuple[Float, Box]:
+    """The raster of 20 x 20 times the oversampling, and the box of the ink in pad units."""
+    half = np.array([s.width / 2 for s in paths])[:, None]
+    points = [s.points for s in paths]
+    inner = np.array([p.min(axis=0) for p in points]), np.array([p.max(axis=0) for p in points])
+    low, high = (inner[0] - half).min(axis=0), (inner[1] + half).max(axis=0)  # with the brush's width
+    box = tuple(float(n) for n in np.clip(np.concatenate((low, high)), 0.0, extent))
+    fine = FIT * OVERSAMPLE
+    room = float(fine)
+    if "crop" in without:
+        low, high = np.zeros(2), np.full(2, extent)
+    elif "re-ink" not in without:
+        low, high = inner[0].min(axis=0), inner[1].max(axis=0)
+        room -= INK_WIDTH * OVERSAMPLE
+    span = high - low
+    if "aspect" not in without:
+        span = np.full(2, span.max())
+    scale = room / np.maximum(span, _TAP * 2 * float(half.max()))
+    centre = (low + high) / 2
+    wide = INK_WIDTH * OVERSAMPLE
+    stretch = float(np.sqrt(scale[0] * scale[1]))  # a round tip stays round when the box is stretched
+    moved = [
+        Stroke((p - centre) * scale + fine / 2, s.width * stretch if "re-ink" in without else wide)
+        for p, s in zip(points, paths, strict=True)
+    ]
+    return _draw(moved, _View(0.0, 0.0, 1.0, fine)), (box[0], box[1], box[2], box[3])
 
 
 def _spans(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
@@ -306,11 +383,6 @@ def _spans(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     if not len(rows):
         return None
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-
-
-def _outward(low: float, high: float, size: int) -> tuple[int, int]:
-    first = min(max(int(np.floor(low + 1e-3)), 0), size - 1)
-    return first, max(min(int(np.ceil(high - 1e-3)), size), first + 1)
 
 
 # The rasteriser.
@@ -324,16 +396,6 @@ class _View:
     y: float
     scale: float
     size: int
-
-
-def _inside_pad(view: _View, extent: float) -> Float:
-    """How much of each pixel of the view lies on the pad."""
-
-    def cover(start: float) -> NDArray[np.float64]:
-        edges = np.clip(start + np.arange(view.size + 1) / view.scale, 0.0, extent)
-        return np.minimum(np.diff(edges) * view.scale, np.float64(1.0))
-
-    return np.outer(cover(view.y), cover(view.x)).astype(np.float32)
 
 
 def _draw(strokes: Sequence[Stroke], view: _View) -> Float:
@@ -388,17 +450,24 @@ def _segments(paths: list[NDArray[np.float64]], radius: float, size: int) -> tup
 
 
 def _clipped(start: NDArray[Any], along: NDArray[Any], margin: float, size: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Keep of each segment what lies within the raster and a margin (Liang-Barsky)."""
+    """Keep of each segment what lies within the raster and a margin."""
+    enter, leave = _inside_square(start, along, margin, size)
+    seen = enter <= leave
+    start, along, enter, leave = start[seen], along[seen], enter[seen, None], leave[seen, None]
+    return start + along * enter, along * (leave - enter)
+
+
+def _inside_square(
+    start: NDArray[Any], along: NDArray[Any], margin: float, size: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The share of each segment, from and to, within the square and a margin: from > to where none (Liang-Barsky)."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         low, high = (-margin - start) / along, (size + margin - start) / along
     still = along == 0.0
     inside = (start >= -margin) & (start <= size + margin)
     enter = np.where(still, np.where(inside, 0.0, 2.0), np.minimum(low, high)).max(axis=1)
     leave = np.where(still, np.where(inside, 1.0, -1.0), np.maximum(low, high)).min(axis=1)
-    enter, leave = np.maximum(enter, 0.0), np.minimum(leave, 1.0)
-    seen = enter <= leave
-    start, along, enter, leave = start[seen], along[seen], enter[seen, None], leave[seen, None]
-    return start + along * enter, along * (leave - enter)
+    return np.maximum(enter, 0.0), np.minimum(leave, 1.0)
 
 
 def _nearest(start: NDArray[Any], along: NDArray[Any], radius: float, size: int) -> Float:

@@ -47,13 +47,18 @@ class Digit:
     strokes: list[NDArray[np.float64]]
 
     def drawn(
-        self, extent: float = 280.0, size: float = 200.0, width: float = 18.0, centre: tuple[float, float] | None = None
+        self,
+        extent: float = 280.0,
+        size: float = 200.0,
+        width: float = 18.0,
+        centre: tuple[float, float] | None = None,
+        rotation: float = 0.0,
     ) -> list[Stroke]:
         """Draw the digit on a pad: its larger side `size` (without the pen's width), its box centred.
 
         Args:
             extent: side of the pad, pad units. size, width: of the digit and of the brush, pad units.
-            centre: x, y of the box's centre; the pad's centre when left out.
+            centre: x, y of the box's centre; the pad's centre when left out. rotation: degrees, clockwise as seen.
         Returns:
             one `Stroke` per pen stroke. A digit that is a single spot is put down as a dot.
         Raises:
@@ -61,11 +66,14 @@ class Digit:
         """
         if not (np.isfinite(size) and size > 0):
             raise DataError(f"size {size} of a digit: it must be above 0")
-        points = np.concatenate(self.strokes)
+        turn = np.radians(rotation)
+        matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # rows x, y; y grows down
+        turned = [s @ matrix for s in self.strokes] if rotation else self.strokes
+        points = np.concatenate(turned)
         low, high = points.min(axis=0), points.max(axis=0)
         scale = size / max(float(np.max(high - low)), 1e-9)
         target = np.array(centre if centre is not None else (extent / 2, extent / 2))
-        return [Stroke((s - (low + high) / 2) * scale + target, width) for s in self.strokes]
+        return [Stroke((s - (low + high) / 2) * scale + target, width) for s in turned]
 
 
 def read(path: str | os.PathLike[str]) -> list[Digit]:

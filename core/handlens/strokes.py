@@ -50,6 +50,8 @@ INK_SIDE = 140  # pixels of the pad's raster that is made for display
 MAX_SIZE = 4096  # pixels of a raster's side
 MAX_COORDINATE = 1e6  # pad units; a pad has hundreds
 MIN_WIDTH = 1e-4  # pad units; still far above the rounding of the largest coordinate
+_HATCHING = 8  # strokes: more than these may be hatching, which fills a shape
+_HATCHED = (1.8, 4.0)  # pixels: the shape's own line width, where it is one
 _TAP = 0.75  # of the brush: paths smaller than this are a spot that is not blown up to a digit's size
 _ERASER_STEPS = 8  # to the eraser's width: how finely a path is looked at under it
 _MERGE = 0.5  # raster pixels: points that follow each other closer than this along the path are merged
@@ -173,7 +175,8 @@ def prepare(strokes: Sequence[Stroke], extent: float, without: Collection[str] =
 
     Args:
         strokes: in the order drawn. extent: side of the square pad, in pad units.
-        without: stages of `STAGES` to leave out. "re-ink": the lines keep the brush's width. "crop": the whole pad is
+        without: stages of `STAGES` to leave out. "re-ink": lines keep the brush's width (as the many strokes of a shape
+            filled by hatching always do, where the shape has a line of its own). "crop": the whole pad is
             scaled down, not the ink's box. "aspect": the box is stretched to a square. "centre": the 20x20 stays in
             the middle.
     Returns:
@@ -189,6 +192,8 @@ def prepare(strokes: Sequence[Stroke], extent: float, without: Collection[str] =
     paths = _left_on_pad(drawn, side)
     if not paths:
         return None
+    if len(paths) > _HATCHING and "re-ink" not in without and _is_hatched(paths, side):
+        without = {*without, "re-ink"}
     raster, place = _fitted_raster(paths, side, without)
     fitted = raster.reshape(FIT, OVERSAMPLE, FIT, OVERSAMPLE).mean(axis=(1, 3), dtype=np.float32)
     spans = _spans(raster > 0)
@@ -347,6 +352,18 @@ def _distance(points: NDArray[np.float64], path: NDArray[np.float64]) -> NDArray
         away -= t[:, :, None] * along[part]
         np.minimum(nearest, np.hypot(away[..., 0], away[..., 1]).min(axis=1), out=nearest)
     return nearest
+
+
+def _is_hatched(paths: Sequence[Stroke], extent: float) -> bool:
+    """Whether many strokes fill a shape whose line is about MNIST's: then they are no lines of their own.
+
+    The shape's line width is twice its area by the length of its outline, which is 4/pi too long in pixels.
+    """
+    raster, _ = _fitted_raster(paths, extent, ("re-ink",))
+    ink = np.pad(raster >= 0.5, 1)
+    outline = np.count_nonzero(np.diff(ink, axis=0)) + np.count_nonzero(np.diff(ink, axis=1))
+    width = 2 * np.count_nonzero(ink) / max(outline * np.pi / 4, 1.0) / OVERSAMPLE
+    return _HATCHED[0] <= width <= _HATCHED[1]
 
 
 def _fitted_raster(paths: Sequence[Stroke], extent: float, without: Collection[str]) -> tuple[Float, Box]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -131,14 +130,43 @@ def test_shuffled_and_arbitrary_lines_give_whole_digits_or_a_format_error(lines:
         assert all(len(s) and s.shape[1] == 2 and np.isfinite(s).all() for s in digit.strokes)
 
 
+def test_writers_are_split_by_number() -> None:
+    assert [unipen.part_of(w) for w in (-1, 1, 2, 3, 4, 5, 6, 10, 29, 30)] == [
+        *("unknown", "choose", "train", "train", "train", "report", "choose", "report", "train", "report")
+    ]
+    digits = [unipen.Digit(0, writer, k, [np.zeros((1, 2))]) for k, writer in enumerate((5, 6, 7, -1, 10, 7))]
+    parts = {part: [d.sample for d in unipen.split(digits, part)] for part in unipen.SPLITS}
+    assert parts == {"choose": [1], "report": [0, 4], "train": [2, 5], "all": [0, 1, 2, 3, 4, 5]}
+    with pytest.raises(DataError, match="no part of the writers is called 'test'"):
+        unipen.split(digits, "test")
+    with pytest.raises(DataError, match="take all"):
+        unipen.split(digits[3:4], "train")
+
+
+def test_the_file_is_found_by_variable_or_beside_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = tmp_path / "strokes.txt"
+    named.write_text(TEXT)
+    monkeypatch.setenv("HANDLENS_PENDIGITS", str(named))
+    assert unipen.find_file() == named
+    monkeypatch.setenv("HANDLENS_PENDIGITS", str(tmp_path / "none"))
+    with pytest.raises(DataError, match="HANDLENS_PENDIGITS names no file"):
+        unipen.find_file()
+    monkeypatch.delenv("HANDLENS_PENDIGITS")
+    beside = tmp_path / "shared" / "data" / unipen.FILE
+    beside.parent.mkdir(parents=True)
+    beside.write_bytes(b"")
+    (tmp_path / "repository").mkdir()
+    monkeypatch.chdir(tmp_path / "repository")
+    assert unipen.find_file() == beside
+
+
 def collection() -> Path:
-    """The UCI pen digits: $HANDLENS_STROKES, or beside the repository. Not part of the project."""
-    path = Path(
-        os.environ.get("HANDLENS_STROKES")
-        or Path(__file__).resolve().parents[3] / "shared" / "data" / "pendigits-orig.tra.gz"
-    )
-    if not path.is_file():
-        pytest.skip("no pen strokes here; set HANDLENS_STROKES to pendigits-orig.tra.gz")
+    """The UCI pen digits. Not part of the project."""
+    path = unipen.find_file()
+    if path is None:
+        pytest.skip("no pen strokes here; set HANDLENS_PENDIGITS to pendigits-orig.tra.gz")
     return path
 
 
@@ -147,6 +175,9 @@ def test_the_collection_is_whole_and_stands_upright() -> None:
     assert len(digits) == 7494 and sum(len(d.strokes) for d in digits) == 9433
     assert np.bincount([d.label for d in digits]).tolist() == [780, 779, 780, 719, 780, 720, 720, 778, 719, 719]
     assert {d.writer for d in digits} == set(range(1, 31))
+    parts = {part: {d.writer for d in unipen.split(digits, part)} for part in unipen.SPLITS}
+    assert parts["report"] == {5, 10, 15, 20, 25, 30} and parts["choose"] == {1, 6, 11, 16, 21, 26}
+    assert parts["train"] == set(range(1, 31)) - parts["report"] - parts["choose"]
     # Upright: the loop, and with it the ink, is low in a 6 and high in a 9; a 7 is widest at the top.
     share = {label: [] for label in (6, 7, 9)}  # type: dict[int, list[float]]
     for digit in digits[:1500]:

@@ -4,6 +4,10 @@ What is read of the format: `.SEGMENT DIGIT <range> ? "<label>"` begins a digit;
 after it says who wrote it; `.PEN_DOWN`, points as `x y` and `.PEN_UP` give its strokes. The rest is passed over.
 The tablet counts y upwards; it is turned here, so that y grows downwards as on the pad (seen on rendered samples).
 
+The collection is split by writer, so that nobody who is reported on has been seen before: numbers that leave 1 when
+divided by 5 choose (epochs, thresholds, calibration), those divisible by 5 report, the others may be trained on. The
+file is no part of the project; `find_file` says whether it is at hand.
+
 Sources: I. Guyon et al., "UNIPEN project of on-line data exchange and recognizer benchmarks", ICPR 1994; E. Alpaydin
 and F. Alimoglu, "Pen-Based Recognition of Handwritten Digits", UCI Machine Learning Repository.
 """
@@ -25,8 +29,11 @@ from numpy.typing import NDArray
 from ..errors import DataError, FormatError
 from ..strokes import Stroke
 
-__all__ = ["Digit", "parse", "read"]
+__all__ = ["SPLITS", "Digit", "find_file", "parse", "part_of", "read", "split"]
 
+FILE = "pendigits-orig.tra.gz"
+VARIABLE = "HANDLENS_PENDIGITS"
+SPLITS = ("choose", "report", "train", "all")
 MAX_BYTES = 1 << 28  # of text; the whole collection has 8 MB
 MAX_COORDINATE = 1e6
 
@@ -94,6 +101,48 @@ def read(path: str | os.PathLike[str]) -> list[Digit]:
     if len(data) > MAX_BYTES:
         raise FormatError(f"{name}: more than {MAX_BYTES} bytes of text")
     return parse(data.decode("latin-1").splitlines(), name)
+
+
+def find_file() -> Path | None:
+    """The UCI pen digits where they are at hand: $HANDLENS_PENDIGITS, else `shared/data` beside the repository.
+
+    Raises:
+        DataError: the variable is set, but names no file.
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        if not Path(named).is_file():
+            raise DataError(f"{VARIABLE} names no file: {named}")
+        return Path(named)
+    here = Path.cwd()
+    for root in (here, *here.parents, *Path(__file__).resolve().parents):
+        if (root / "shared" / "data" / FILE).is_file():
+            return root / "shared" / "data" / FILE
+    return None
+
+
+def part_of(writer: int) -> str:
+    """What a writer's digits are used for: "choose", "report", "train", or "unknown" for a negative number."""
+    if writer < 0:
+        return "unknown"
+    return {1: "choose", 0: "report"}.get(writer % 5, "train")
+
+
+def split(digits: Iterable[Digit], part: str) -> list[Digit]:
+    """The digits of the writers who choose, report, or may be trained on, in their order; "all" keeps every digit.
+
+    Raises:
+        DataError: no such part, or none of the digits belongs to it.
+    """
+    if part not in SPLITS:
+        raise DataError(f"no part of the writers is called {part!r}; there are: {', '.join(SPLITS)}")
+    found = [d for d in digits if part in ("all", part_of(d.writer))]
+    if not found:
+        raise DataError(
+            f"no digit is by a writer of the part {part!r} (writers by number: 1, 6, 11.. choose, 5, 10.. "
+            "report, others train); take all of them"
+        )
+    return found
 
 
 def parse(lines: Iterable[str], name: str = "text") -> list[Digit]:

@@ -144,6 +144,13 @@ FORWARD_ONLY = [
         ("normal", "normal", "normal", "normal", "positive", "normal"),
     ),
     Case("gather", ((6, 2, 3), (4,)), {"scale": 0.5}, ("normal", "rows:6"), dtypes=("", "int32")),
+    Case("warp", ((3, 1, 5, 5), (3, 2, 3)), {"cells": 0}),
+    Case("warp", ((3, 2, 6, 5), (3, 2, 28)), {"cells": 2}),
+    Case("warp", ((1, 1, 1, 7), (1, 2, 19)), {"cells": 1}),
+    Case("thickness", ((4, 2, 5, 6), (4,))),
+    Case("thickness", ((1, 1, 1, 1), (1,))),
+    Case("smoothing", ((4, 2, 5, 6), (4,)), {"gain": 2.0, "level": 0.35}),
+    Case("smoothing", ((1, 1, 1, 1), (1,)), {"gain": 3.0, "level": 0.5}),
     Case("sgd", ((64,), (1,), (1,)), {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, updates=((64,),) * 2),
     Case("sgd", ((64,), (1,), (1,)), {}, updates=((64,),) * 2),
     Case(

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 import numpy as np
 
 from . import backends, losses, optimizers
+from .augment import Augment
+from .augment import checked as checked_augment
 from .autodiff import backward, place_gradients
 from .errors import DataError, DivergenceError, ShapeError
 from .fuse import fuse
@@ -90,8 +92,9 @@ def training_graph(
     batch: int,
     data: tuple[Shape, str],
     targets: tuple[Shape, str],
+    augment: Augment | None = None,
 ) -> Graph:
-    """One training step as a graph: gather the batch, forward, loss, backward, optimizer.
+    """One training step as a graph: gather the batch, augment it, forward, loss, backward, optimizer.
 
     data, targets: (shape, dtype) of the resident data set and its targets. uint8 images are divided by 255.
     """
@@ -105,6 +108,9 @@ def training_graph(
     scaled: dict[str, Any] = {"dtype": "float32"} | ({"scale": 1.0 / 255.0} if data[1] == "uint8" else {})
     x = graph.one(gather, ("data", "rows"), scaled, name="batch")
     t = graph.one(gather, ("targets", "rows"), name="batch_targets")
+    if augment is not None:
+        graph.layer = "augment"
+        x = augment.emit(graph, x)
     made, scores = model.emit(graph, x, training=True)
     graph.outputs = loss.emit(graph, scores if loss.classifies else made[model.layers[-1].name], t)
     gradients = place_gradients(graph, backward(graph, graph.outputs["loss"], list(model.layout.shapes)))
@@ -133,9 +139,10 @@ def step_plan(
     batch: int,
     data: tuple[Shape, str],
     targets: tuple[Shape, str],
+    augment: Augment | None = None,
 ) -> Plan:
     """:func:`training_graph` as a plan that records loss and metrics of every step."""
-    graph = training_graph(model, optimizer, loss, batch, data, targets)
+    graph = training_graph(model, optimizer, loss, batch, data, targets, augment)
     return make_plan(graph, model.layout, model.state_layout, records=list(graph.outputs))
 
 
@@ -146,12 +153,13 @@ def training_plan(
     loss: str | losses.Loss | None = None,
     images: int | None = None,
     dtype: str = "float32",
+    augment: Augment | None = None,
 ) -> Plan:
     """The plan of one training step on a data set of ``images`` images (default: one batch) of ``dtype``."""
     chosen, goal, count = optimizers.get(optimizer), losses.get(loss or model.loss), images or batch
     shape = (count,) if goal.classifies else (count, *model.output_shape)
     kind = "int32" if goal.classifies else "float32"
-    return step_plan(model, chosen, goal, batch, ((count, *model.input_shape), dtype), (shape, kind))
+    return step_plan(model, chosen, goal, batch, ((count, *model.input_shape), dtype), (shape, kind), augment)
 
 
 class Training:
@@ -160,7 +168,8 @@ class Training:
     x, y: images (N, C, H, W) float or uint8 (divided by 255), and labels (N,) or targets.
     epochs, batch_size: the last batch of an epoch may be smaller; every image is seen once an epoch.
     optimizer: name or object; its learning rate may be a schedule. loss: default the model's own.
-    label_smoothing: for cross-entropy, in this training only. validation_data: (x, y), measured after each epoch.
+    label_smoothing: for cross-entropy, in this training only. augment: how much the images are varied, anew in each
+    step (:class:`handlens.augment.Augment`); by default not at all. validation_data: (x, y), measured after each epoch.
     callbacks: called with every Event. shuffle: a new order each epoch, from ``seed`` (default the model's).
     progress: None shows a bar on a terminal, True always, False never. resume: path of a checkpoint.
     Raises ShapeError and DataError for what does not fit, DivergenceError when the loss stops being finite: the
@@ -178,6 +187,7 @@ class Training:
         optimizer: str | optimizers.Optimizer = "adam",
         loss: str | losses.Loss | None = None,
         label_smoothing: float | None = None,
+        augment: Augment | None = None,
         validation_data: tuple[Array, Array] | None = None,
         callbacks: Sequence[Callback] = (),
         shuffle: bool = True,
@@ -191,6 +201,7 @@ class Training:
             if isinstance(value, bool) or int(value) != value or value < 1:
                 raise DataError(f"{name} must be a whole number of at least 1; got {value!r}")
         self.data, self.targets = checked_data(model, self.loss, x, y)
+        self.augment = checked_augment(augment)
         if validation_data is not None:
             checked_data(model, self.loss, *validation_data)
         self.epochs, self.batch_size = int(epochs), min(int(batch_size), len(self.data))
@@ -248,6 +259,7 @@ class Training:
             "optimizer": {"type": type(self.optimizer).__name__, **fixed},
             "schedule": {"type": type(rate).__name__, **asdict(rate)},
             "loss": {"type": type(self.loss).__name__, **asdict(self.loss)},
+            "augment": self.augment and self.augment.recipe(),
             "shuffle": self.shuffle,
             "seed": self.seed,
             "images": len(self.data),
@@ -321,6 +333,8 @@ class Training:
             "step": np.array([[self.step + 1]], np.float32),
             SEED: np.array([[seed]], np.uint32),
         }
+        if self.augment is not None:
+            control |= self.augment.controls((len(rows), *self.data.shape[1:]), self.seed, self.step)
         if cooperative:
             await backend.run_async(program, 1, control)
         else:
@@ -333,7 +347,7 @@ class Training:
         if batch not in self._programs:
             model = self.model
             described = [(a.shape, a.dtype.name) for a in (self.data, self.targets)]
-            plan = step_plan(model, self.optimizer, self.loss, batch, described[0], described[1])
+            plan = step_plan(model, self.optimizer, self.loss, batch, described[0], described[1], self.augment)
             arrays = {"parameters": model.parameters, "state": model.state, "gradients": self._gradients}
             arrays |= {"data": self.data, "targets": self.targets, **self.moments}
             shared = {name: array for name, array in arrays.items() if name in plan.buffers}

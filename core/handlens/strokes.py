@@ -51,9 +51,9 @@ MAX_SIZE = 4096  # pixels of a raster's side
 MAX_COORDINATE = 1e6  # pad units; a pad has hundreds
 MIN_WIDTH = 1e-4  # pad units; still far above the rounding of the largest coordinate
 _HATCHING = 8  # strokes: more than these may be hatching, which fills a shape
-_HATCHED = (1.8, 4.0)  # pixels: the shape's own line width, where it is one
+_HATCHED = (1.3, 4.0)  # pixels: the shape's own line width, where it is one; thinner ones gain from MNIST's
 _TAP = 0.75  # of the brush: paths smaller than this are a spot that is not blown up to a digit's size
-_ERASER_STEPS = 8  # to the eraser's width: how finely a path is looked at under it
+_ERASER_STEPS = 32  # to the eraser's width: how finely a path is looked at under it
 _MERGE = 0.5  # raster pixels: points that follow each other closer than this along the path are merged
 _CELLS = 1 << 16  # cells evaluated at a time: small enough for the caches, 15 % faster than all at once
 
@@ -363,7 +363,7 @@ def _is_hatched(paths: Sequence[Stroke], extent: float) -> bool:
     ink = np.pad(raster >= 0.5, 1)
     outline = np.count_nonzero(np.diff(ink, axis=0)) + np.count_nonzero(np.diff(ink, axis=1))
     width = 2 * np.count_nonzero(ink) / max(outline * np.pi / 4, 1.0) / OVERSAMPLE
-    return _HATCHED[0] <= width <= _HATCHED[1]
+    return bool(_HATCHED[0] <= width <= _HATCHED[1])
 
 
 def _fitted_raster(paths: Sequence[Stroke], extent: float, without: Collection[str]) -> tuple[Float, Box]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,20 +66,32 @@ def averaged(ink: NDArray[np.bool_], size: int) -> NDArray[np.float64]:
     return ink.reshape(size, n, size, n).mean(axis=(1, 3))
 
 
-def exact_fitted(drawing: list[Stroke]) -> NDArray[np.float64]:
-    """The 20x20 by its definition, on fine grids: the box of the ink, then the average over each pixel's area."""
-    x0, y0, span = 0.0, 0.0, float(PAD)
-    for _ in range(2):  # the second grid lies closely around what the first found: small ink is as exact as large
-        fine = exact(drawing, x0, y0, 560 / span, 560, 2)
-        rows, columns = np.flatnonzero(fine.any(axis=1)), np.flatnonzero(fine.any(axis=0))
-        unit = span / len(fine)
-        x0, x1 = x0 + columns[0] * unit, x0 + (columns[-1] + 1) * unit
-        y0, y1 = y0 + rows[0] * unit, y0 + (rows[-1] + 1) * unit
-        box = x0, x1, y0, y1
-        x0, y0, span = x0 - unit, y0 - unit, max(x1 - x0, y1 - y0) + 2 * unit
-    x0, x1, y0, y1 = box
-    side = max(x1 - x0, y1 - y0)
-    return averaged(exact(drawing, (x0 + x1 - side) / 2, (y0 + y1 - side) / 2, 20 / side, 20, 16), 20)
+def reinked(paths: list[NDArray[np.float64]]) -> list[Stroke]:
+    """The paths where a pad is 20 pixels wide, with MNIST's line: path and line together span it."""
+    points = np.concatenate(paths)
+    low, high = points.min(axis=0), points.max(axis=0)
+    unit = PAD / strokes.FIT
+    scale = (strokes.FIT - strokes.INK_WIDTH) * unit / float((high - low).max())
+    return [Stroke((p - (low + high) / 2) * scale + PAD / 2, strokes.INK_WIDTH * unit) for p in paths]
+
+
+def exact_fitted(paths: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The 20x20 by its definition, on a fine grid: the average over each pixel's area of the ink drawn anew."""
+    return averaged(exact(reinked(paths), 0, 0, strokes.FIT / PAD, strokes.FIT, 16), strokes.FIT)
+
+
+def cut(path: NDArray[np.float64], eraser: Stroke) -> list[NDArray[np.float64]]:
+    """What an eraser leaves of a path, point by point on a fine walk along it."""
+    walk = np.concatenate([np.linspace(a, b, 2000) for a, b in pairwise(path)])
+    pieces: list[list[NDArray[np.float64]]] = [[]]
+    for point in walk:
+        a, b = eraser.points[0], eraser.points[-1]  # the erasers here are straight
+        t = np.clip((point - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
+        if np.hypot(*(point - a - t * (b - a))) > eraser.width / 2:
+            pieces[-1].append(point)
+        elif pieces[-1]:
+            pieces.append([])
+    return [np.array(piece) for piece in pieces if piece]
 
 
 def ready(drawing: list[Stroke], extent: float = PAD) -> Prepared:
@@ -112,20 +125,28 @@ def test_raster_equals_the_exact_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_fitted_equals_the_exact_one(name: str) -> None:
-    error = np.abs(ready(DRAWINGS[name]).fitted - exact_fitted(DRAWINGS[name]))
+    error = np.abs(ready(DRAWINGS[name]).fitted - exact_fitted([s.points for s in DRAWINGS[name]]))
     assert error.max() < 0.06 and error.mean() < 0.005
 
 
 def test_fitted_equals_the_exact_one_after_erasing_and_at_the_border() -> None:
+    (eight,), (zero,) = DRAWINGS["eight"], DRAWINGS["zero"]
+    top = stroke((60, 60), (220, 90), width=30, erase=True)
+    side = stroke((200, 60), (200, 220), width=50, erase=True)
+    bar = stroke((150, 130), (190, 130))
     cases = [
-        [*DRAWINGS["eight"], stroke((60, 60), (220, 90), width=30, erase=True)],
-        [*DRAWINGS["zero"], stroke((200, 60), (200, 220), width=50, erase=True), stroke((150, 130), (190, 130))],
-        [stroke((-60, 40), (150, 60), (330, 200))],
-        [stroke((200, 100), (400, 150), (200, 300), width=24)],
+        ([eight, top], cut(eight.points, top)),
+        ([zero, side, bar], [*cut(zero.points, side), bar.points]),
+        # Where a line leaves the pad, its end is where its ink ends, moved to the edge.
+        ([stroke((-60, 40), (150, 60), (330, 200))], [np.array([(0, 44.857), (150, 60), (280, 168.111)])]),
+        (
+            [stroke((200, 100), (400, 150), (200, 300), width=2)],
+            [np.array([(200, 100), (280, 120)]), np.array([(280, 240), (200, 300)])],
+        ),
     ]
-    for drawing in cases:
-        error = np.abs(ready(drawing).fitted - exact_fitted(drawing))
-        assert error.max() < 0.12 and error.mean() < 0.01
+    for drawing, paths in cases:
+        error = np.abs(ready(drawing).fitted - exact_fitted(paths))
+        assert error.max() < 0.15 and error.mean() < 0.01
 
 
 @settings(deadline=None, max_examples=25)
@@ -133,8 +154,50 @@ def test_fitted_equals_the_exact_one_after_erasing_and_at_the_border() -> None:
 @example([(20.15625, 20.09375)], 12.0)
 def test_any_polyline_equals_the_exact_one(points: list[tuple[float, float]], width: float) -> None:
     drawing = [stroke(*points, width=width)]
-    error = np.abs(ready(drawing).fitted - exact_fitted(drawing))
+    path = drawing[0].points
+    assume(float(np.ptp(path, axis=0).max()) > width)  # smaller is a spot, tested below
+    error = np.abs(ready(drawing).fitted - exact_fitted([path]))
     assert error.max() < 0.25 and error.mean() < 0.02
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(sorted(DRAWINGS)), st.floats(1, 60), st.floats(0.25, 1))
+def test_the_brush_changes_nothing_but_the_pad(name: str, width: float, scale: float) -> None:
+    drawing = [Stroke((s.points - 140) * scale + 140, width) for s in DRAWINGS[name]]
+    span = max(float(np.ptp(s.points, axis=0).max()) for s in drawing)
+    assume(width < span)
+    assert np.abs(ready(drawing).image - ready(DRAWINGS[name]).image).max() < 0.02
+
+
+def mass_of_line(image: NDArray[np.float32]) -> float:
+    return float(image.sum()) / 17.5
+
+
+def test_every_stage_left_out_shows_its_damage() -> None:
+    """Without re-inking a broad brush is broad; without crop a small drawing stays small and where it is; and so on."""
+    one = [stroke((30, 30), (30, 100), width=30)]
+    whole = ready(one)
+    assert abs(mass_of_line(whole.image) - strokes.INK_WIDTH) < 0.35
+    broad = prepare(one, PAD, ("re-ink",))
+    small = prepare(one, PAD, ("crop", "centre"))
+    narrow = [stroke((100, 40), (140, 140), (100, 240))]
+    stretched = prepare(narrow, PAD, ("aspect",))
+    beside = prepare([stroke((60, 60), (60, 200), (200, 200))], PAD, ("centre",))
+    assert broad is not None and small is not None and stretched is not None and beside is not None
+    assert broad.fitted.sum() > 2 * whole.fitted.sum()
+    assert small.image[14:].sum() == 0 and small.image[:, 14:].sum() == 0 and small.image.any(axis=1).sum() < 10
+    assert stretched.image.any(axis=0).sum() > 15 > ready(narrow).image.any(axis=0).sum()
+    assert beside.offset == (4, 4) != ready([stroke((60, 60), (60, 200), (200, 200))]).offset
+    with pytest.raises(DataError, match=r"no stage 'ink'.*re-ink, crop, aspect, centre"):
+        prepare(one, PAD, ("ink",))
+
+
+def test_a_dotted_line_is_a_line_and_a_hatched_shape_a_shape() -> None:
+    """Cells set one by one are inked as the line they make; rows that fill a broad line keep its width."""
+    dots = [stroke((140, y), width=10) for y in range(40, 250, 10)]
+    assert np.abs(ready(dots).image - ready([stroke((140, 40), (140, 240))]).image).max() < 0.1
+    rows = [stroke((125, y), (155, y), width=10) for y in range(40, 250, 10)]
+    assert ready(rows).fitted.any(axis=0).sum() <= 5
 
 
 def test_cover_of_a_line_along_the_pixels_is_exact() -> None:
@@ -188,11 +251,12 @@ def test_symmetric_drawings_centre_the_same_wherever_they_stand() -> None:
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_box_20_and_centre_of_mass_as_in_mnist(name: str) -> None:
-    result = ready(DRAWINGS[name])
+    (drawn, result) = DRAWINGS[name], ready(DRAWINGS[name])
     rows, columns = result.image.any(axis=1).sum(), result.image.any(axis=0).sum()
     assert max(rows, columns) == 20
-    x0, y0, x1, y1 = result.box
-    assert abs(min(rows, columns) - 20 * min(x1 - x0, y1 - y0) / max(x1 - x0, y1 - y0)) <= 2
+    spans = np.ptp(np.concatenate([s.points for s in drawn]), axis=0)
+    line = strokes.INK_WIDTH
+    assert abs(min(rows, columns) - line - (20 - line) * float(spans.min() / spans.max())) <= 2
     assert all(13.5 - 1e-3 <= c < 14.5 for c in centre_of_mass(result.image))
     row, column = result.offset
     assert row in range(9) or column in range(9)
@@ -205,13 +269,16 @@ def test_box_is_the_inks_with_its_width() -> None:
     drawing = [stroke((80, 60), (200, 62), (120, 230), width=20)]
     result = ready(drawing)
     assert result.box == (70, 50, 210, 240)
-    assert result.crop.shape == (100, 74)  # the aspect of 140 x 190, five raster pixels to each of the twenty
+    assert result.crop.shape == (
+        100,
+        76,
+    )  # 170 x 120 of path in 87.5 pixels, MNIST's line of 12.5 around it, whole pixels
     assert np.array_equal(result.ink, rasterise(drawing, 140, PAD))
 
 
 def test_ink_is_never_cut_off_where_the_centre_of_mass_lies_far_out() -> None:
     """A heavy end and a long thin tail would push the tail off the image; the ink stays, the centring gives way."""
-    drawing = [stroke((40, 40), width=60), stroke((40, 40), (40, 270), width=3)]
+    drawing = [stroke(*((x, y) for y in range(40, 90, 8) for x in (40, 240, 40))), stroke((140, 90), (140, 240))]
     image = ready(drawing).image
     assert image[27].any()
 
@@ -247,7 +314,7 @@ def test_mnist_digits_drawn_row_by_row_come_back(digits: mnist.Mnist) -> None:
         found.append(digits.test_labels[int(distance.argmin())] == digits.test_labels[i])
         mass.append(float(result.image.sum() / images[i].sum()))
     assert np.mean(found) >= 0.95
-    assert 0.8 < np.mean(mass) < 1.1
+    assert 0.8 < np.mean(mass) < 1.25  # thin ones gain a little
 
 
 # Odd drawings.
@@ -295,17 +362,19 @@ def test_a_crumb_left_by_the_eraser_is_found_and_read_alone() -> None:
 
 
 @pytest.mark.parametrize("width", [1.0, 3.0, 18.0, 100.0])
-def test_a_tap_is_a_disc_of_any_width(width: float) -> None:
-    results = [ready([stroke(*[(100, 120)] * n, width=width)]) for n in (1, 2, 500)]
-    for result in results:
-        assert abs(float(result.fitted.mean()) - math.pi / 4) < 0.01
-        assert result.fitted[0, 0] == 0 and result.fitted[10, 10] == 1
+def test_a_tap_is_a_spot_of_the_lines_width(width: float) -> None:
+    """Whatever the brush, and even when the finger slipped a little: not blown up to the size of a digit."""
+    still = [stroke(*[(100, 120)] * n, width=width) for n in (1, 2, 500)]
+    for drawing in [*still, stroke((100, 120), (100 + width / 4, 120), width=width)]:
+        result = ready([drawing])
+        assert np.pi / 4 * strokes.INK_WIDTH**2 * 0.95 < float(result.fitted.sum()) < 25
+        assert result.fitted[10, 10] > 0.9 and not result.fitted[:4].any() and not result.fitted[:, :4].any()
 
 
-def test_a_one_a_single_unit_wide_is_thin_but_there() -> None:
+def test_a_one_a_single_unit_wide_is_as_bold_as_any() -> None:
     result = ready([stroke((140, 40), (140, 240), width=1.0)])
     assert result.image.any(axis=1).sum() == 20
-    assert abs(float(result.fitted.sum()) - 20 * 20 * 1 / 201) < 0.1  # length times width, in pixels of the 20x20
+    assert abs(float(result.fitted.sum()) - 17.5 * 2.5 - np.pi / 4 * 2.5**2) < 0.5  # the line, and its round ends
 
 
 @pytest.mark.parametrize("extent", [1.0, 28.0, 280.0, 4000.0])
@@ -320,7 +389,11 @@ def test_ink_past_the_border_counts_as_far_as_one_sees_it() -> None:
     x0, y0, x1, y1 = ready([stroke((40, 140), (5000, 140)), stroke((60, 60), (60, 220))]).box
     assert np.allclose((x0, y0, x1, y1), (31, 51, 280, 229), atol=3)
     tiny = ready([stroke((279, 279), width=20)])  # a quarter of a dot, in the corner
-    assert tiny.box[2:] == (280, 280) and tiny.fitted[19, 19] > 0.9
+    assert tiny.box[2:] == (280, 280) and tiny.fitted[10, 10] > 0.9
+    along = ready([stroke((-3, 40), (-3, 240), width=20)])  # drawn on the very edge: what is seen of it is a line
+    assert along.box[0] == 0 and along.image.any(axis=1).sum() == 20
+    again = ready([stroke((100, 100), (100, 300), (150, 300), (150, 100))])  # out of the pad and in again: two lines
+    assert not again.image[24:, 14].any()
 
 
 def test_tiny_drawings_far_apart_in_scale() -> None:
@@ -422,9 +495,9 @@ def test_damaged_numbers_are_refused(flat: object, reason: str) -> None:
 def test_a_raster_takes_the_same_last_steps() -> None:
     for drawing in DRAWINGS.values():
         raster = averaged(exact(drawing, 0, 0, 560 / PAD, 560, 2), 560)
-        result = prepare_raster(raster, threshold=0.5)
-        assert result is not None
-        assert np.abs(result.fitted - ready(drawing).fitted).max() < 0.12
+        result, as_drawn = prepare_raster(raster, threshold=0.5), prepare(drawing, PAD, ("re-ink",))
+        assert result is not None and as_drawn is not None
+        assert np.abs(result.fitted - as_drawn.fitted).max() < 0.12
         assert np.allclose(np.array(result.box) / 2, ready(drawing).box, atol=1)
 
 

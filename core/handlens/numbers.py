@@ -1,0 +1,266 @@
+"""Numbers: several digits side by side, read left to right.
+
+    strokes --group (handlens.grouping)--> candidate digits --prepare, predict--> shares --best row--> places
+
+A number is answered when each of its digits is. Ink that no grouping makes a digit of, such as one stroke across two
+digits, is refused with a reason. A drawing that cannot be several digits costs one prepare and one predict, as before.
+
+Not done here: several lines of digits (they are refused), signs and decimal points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import grouping, strokes
+from .data.unipen import Digit
+from .errors import DataError
+from .reading import Reading, Rules, judge, rules_of
+from .seeds import checked_seed
+from .strokes import Box, Prepared, Stroke
+
+if TYPE_CHECKING:
+    from .model import Sequential
+
+__all__ = ["Number", "Place", "compose", "measure", "read"]
+
+
+COST = 1.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
+TRUST = 0.6  # probability of a place from which its grouping is believed
+FOURS = 4  # images predicted at a time: so two programs, for one image and for four, serve every drawing
+MAX_DIGITS = 12  # of a number
+WIDE = 0.85  # of its height: a refused place wider than this may be two digits
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """One digit of a number, or ink that is refused as one.
+
+    reading: what it was read as. Its sentence is the reason where ink cannot be told apart; then its verdict is
+    "unsure" or "none" whatever the shares. box: x0, y0, x1, y1 of the ink, pad units (pixels for an image).
+    strokes: which of the strokes given it is made of (empty for an image). prepared: the image read, with its stages.
+    """
+
+    reading: Reading
+    box: Box
+    strokes: list[int]
+    prepared: Prepared
+
+
+def read(model: Sequential, drawn: Sequence[Stroke], extent: float, rules: Rules | None = None) -> list[Place]:
+    """Read the digits on a pad from left to right.
+
+    Args:
+        model: a network of 10 classes, or 11 with "none" last. drawn: the strokes in order. extent: side of the pad.
+        rules: when to answer; the model's own (`reading.rules_of`) when left out.
+    Returns:
+        a place for each digit; one place for ink that is not several digits; none for a blank pad.
+    Raises:
+        DataError: as `strokes.prepare`; a network of other classes.
+    """
+    pieces = [(i, piece) for i in range(len(drawn)) for piece in _left_of(drawn, i, extent)]
+    if not pieces:
+        return []
+    layout = grouping.lay_out(grouping.of_paths([p.points for _, p in pieces])) if len(pieces) > 1 else _ONE
+    if len(layout.groups) == 1:
+        whole = strokes.prepare(drawn, extent)
+        return [] if whole is None else [_alone(model, whole, sorted({i for i, _ in pieces}), rules)]
+    made, owners = [], []
+    for group in layout.groups:
+        part = layout.parts(group)
+        ready = strokes.prepare([pieces[k][1] for k in part], extent)
+        assert ready is not None  # every piece lies on the pad
+        made.append(ready)
+        owners.append(sorted({pieces[k][0] for k in part}))
+    return _places(model, layout, made, owners, rules)
+
+
+_ONE = grouping.Layout([[0]], np.zeros(0), [(0, 1)])
+
+
+def _left_of(drawn: Sequence[Stroke], index: int, extent: float) -> list[Stroke]:
+    """What later erasers and the pad's edge leave of a stroke."""
+    stroke = drawn[index]
+    if stroke.erase or not len(stroke.points):
+        return []
+    return strokes._left_on_pad([stroke, *(s for s in drawn[index + 1 :] if s.erase and len(s.points))], extent)
+
+
+def _alone(model: Sequential, whole: Prepared, owners: list[int], rules: Rules | None) -> Place:
+    """The one place of ink that is not several digits."""
+    reading = judge(_shares(model, [whole])[0], rules or rules_of(model))
+    return _explained(Place(reading, whole.box, owners, whole))
+
+
+def _shares(model: Sequential, made: Sequence[Prepared]) -> NDArray[np.float64]:
+    """The network's shares for each image, a batch of one or batches of four."""
+    if model.output_shape not in ((10,), (11,)) or not model.loss.classifies:
+        raise DataError(f"a network with outputs {model.output_shape} reads no digits; give one of 10 or 11 classes")
+    batch = np.stack([p.image for p in made])
+    if len(batch) > 1:
+        batch = np.concatenate((batch, np.zeros((-len(batch) % FOURS, *batch.shape[1:]), batch.dtype)))
+    return np.asarray(model.predict(batch, batch_size=FOURS)[: len(made)], np.float64)
+
+
+def _places(
+    model: Sequential, layout: grouping.Layout, made: list[Prepared], owners: list[list[int]], rules: Rules | None
+) -> list[Place]:
+    """Score the candidates and take the best row of them."""
+    rules = rules or rules_of(model)
+    shares = _shares(model, made)
+    support = np.log(np.maximum(shares[:, :10].max(axis=1), 1e-3))
+    scores = [float(support[k]) + layout.prior(g) - COST for k, g in enumerate(layout.groups)]
+    row, trust = grouping.best_row(len(layout.units), layout.groups, scores)
+    places = []
+    for k in row:
+        reading = judge(shares[k], rules)
+        if reading.digit is not None and trust[k] < TRUST:
+            reading = replace(reading, verdict="unsure", digit=None, sentence="One digit or two? Leave a gap between.")
+        places.append(_explained(Place(reading, made[k].box, owners[k], made[k])))
+    return places
+
+
+def _explained(place: Place) -> Place:
+    """Give a refused place the reason that its shape suggests."""
+    x0, y0, x1, y1 = place.box
+    if place.reading.verdict != "none" or x1 - x0 < WIDE * (y1 - y0):
+        return place
+    reason = "Not one digit. Two that touch? Leave a gap between."
+    return replace(place, reading=replace(place.reading, sentence=reason))
+
+
+@dataclass(frozen=True, eq=False)
+class Number:
+    """A number composed of written digits.
+
+    digits: its labels. strokes: as drawn on the pad. owners: for each stroke the digits (0, 1, ..) it belongs to.
+    """
+
+    digits: tuple[int, ...]
+    strokes: list[Stroke]
+    owners: list[tuple[int, ...]]
+
+    @property
+    def text(self) -> str:
+        """The number as one writes it."""
+        return "".join(map(str, self.digits))
+
+
+def compose(
+    digits: Sequence[Digit], generator: np.random.Generator, *, extent: float = 280.0, touching: str = ""
+) -> Number:
+    """Write digits side by side, as large as the pad allows, with natural spacing.
+
+    Each digit keeps its size beside the others. The paper left between the ink of neighbours, measured along the rows
+    that both reach, is normally distributed, 0.20 +- 0.09 of the height, at least 0.07; each digit stands 0 +- 0.03 of
+    the height off the line, and the line slopes by 0 +- 1.5 degrees. The brush is 0.06 to 0.14 of the height.
+
+    Args:
+        digits: one or more, best of one writer. generator: source of the spacing. extent: side of the pad.
+        touching: "" for none; "ink": at one place, the ink of two neighbours touches or overlaps by up to 0.08 of the
+            height; "pen": at one place the pen is not lifted between two neighbours.
+    Raises:
+        DataError: no digit, or fewer than two of which to touch; another word for `touching`.
+    """
+    if touching not in ("", "ink", "pen"):
+        raise DataError(f'touching {touching!r}: give "", "ink" or "pen"')
+    if len(digits) < (2 if touching else 1):
+        raise DataError(f"{len(digits)} digits: too few for a number{' with a touching pair' if touching else ''}")
+    heights = [float(np.ptp(np.concatenate(d.strokes)[:, 1])) for d in digits]
+    height = max(float(np.median(heights)), 1e-9)
+    brush = float(generator.uniform(0.06, 0.14))
+    pair = int(generator.integers(0, len(digits) - 1)) if touching else -1
+    placed: list[list[NDArray[np.float64]]] = []
+    for i, digit in enumerate(digits):
+        paths = [s / height for s in digit.strokes]
+        points = np.concatenate(paths)
+        shift = np.array([0.0, float(generator.normal(0, 0.03)) - points[:, 1].max()])
+        paper = max(0.07, float(generator.normal(0.20, 0.09)))
+        apart = float(generator.uniform(-0.08, brush)) if touching == "ink" and i - 1 == pair else brush + paper
+        paths = [p + shift for p in paths]
+        if placed:
+            paths = [p + np.array([apart - _room(placed[-1], paths), 0.0]) for p in paths]
+        placed.append(paths)
+    slope = np.radians(float(generator.normal(0, 1.5)))
+    turn = np.array([[np.cos(slope), np.sin(slope)], [-np.sin(slope), np.cos(slope)]])
+    drawn: list[tuple[NDArray[np.float64], tuple[int, ...]]]
+    drawn = [(p @ turn, (i,)) for i, paths in enumerate(placed) for p in paths]
+    if touching == "pen":
+        last = max(k for k, (_, owner) in enumerate(drawn) if owner == (pair,))
+        joined = np.concatenate((drawn[last][0], drawn[last + 1][0]))
+        drawn[last : last + 2] = [(joined, (pair, pair + 1))]
+    points = np.concatenate([p for p, _ in drawn])
+    low, high = points.min(axis=0) - brush / 2, points.max(axis=0) + brush / 2
+    scale = float(generator.uniform(0.75, 0.95)) * extent / float(np.max(high - low))
+    room = extent - (high - low) * scale
+    corner = room * generator.uniform(0.1, 0.9, 2)
+    return Number(
+        tuple(d.label for d in digits),
+        [Stroke((p - low) * scale + corner, brush * scale) for p, _ in drawn],
+        [owner for _, owner in drawn],
+    )
+
+
+def _room(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float64]]) -> float:
+    """The smallest way along a row from the ink of `left` to that of `right`, bands of rows taken three together."""
+    parts = grouping.of_paths([*left, *right])
+    n = len(left)
+    points = np.concatenate([*left, *right])
+    free = float(grouping.room(parts.right[:n].max(axis=0), parts.left[n:].min(axis=0)))
+    if not np.isfinite(free):  # no row in common: side by side all the same
+        return float(np.concatenate(right)[:, 0].min() - np.concatenate(left)[:, 0].max())
+    return free * grouping.height_of(points)
+
+
+def measure(
+    model: Sequential,
+    digits: Sequence[Digit],
+    seed: int,
+    *,
+    count: int = 500,
+    touching: str = "",
+    rules: Rules | None = None,
+) -> dict[str, float | int]:
+    """How well numbers composed of these digits are read, each of 2 to 5 digits of one writer.
+
+    Args:
+        digits: written ones. seed: of the choice and the spacing. count: numbers. touching: as `compose`.
+    Returns:
+        numbers; answered, all digits given; right, of these; refused_share, right_share (of the answered),
+        refused_or_right_share; digits in all; places_right, with the same ink as a digit written.
+    """
+    generator = np.random.Generator(np.random.PCG64(checked_seed(seed)))
+    writers: dict[int, list[Digit]] = {}
+    for digit in digits:
+        writers.setdefault(digit.writer, []).append(digit)
+    if not writers or count < 1:
+        raise DataError("numbers are composed of at least one digit, at least once")
+    names = sorted(writers)
+    answered = right = total = placed = 0
+    for _ in range(count):
+        own = writers[names[int(generator.integers(len(names)))]]
+        chosen = [own[int(i)] for i in generator.integers(0, len(own), int(generator.integers(2, 6)))]
+        number = compose(chosen, generator, touching=touching)
+        places = read(model, number.strokes, 280.0, rules)
+        found = [p.reading.digit for p in places]
+        total += len(chosen)
+        inks = [[k for k, owner in enumerate(number.owners) if i in owner] for i in range(len(chosen))]
+        placed += sum(p.strokes in inks for p in places)
+        if None not in found:
+            answered += 1
+            right += found == list(number.digits)
+    return {
+        "numbers": count,
+        "answered": answered,
+        "right": right,
+        "refused_share": 1 - answered / count,
+        "right_share": right / answered if answered else 0.0,
+        "refused_or_right_share": (count - answered + right) / count,
+        "digits": total,
+        "places_right": placed,
+    }

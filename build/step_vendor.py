@@ -202,8 +202,8 @@ def ensure(sources: list[Source]) -> int:
 
 
 def for_site() -> list[Source]:
-    """The sources that the wheel and the site need; MNIST is for training and tests alone."""
-    return [source for source in read_lock() if source.name != "mnist"]
+    """The sources that the wheel and the site need; MNIST and the fonts are for training and tests alone."""
+    return [source for source in read_lock() if source.name not in ("mnist", "fonts")]
 
 
 def main() -> int:

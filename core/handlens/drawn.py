@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import calibration
+from .data import generator
 from .data.unipen import Digit
 from .errors import DataError
 from .metrics import confusion_matrix
@@ -25,7 +26,10 @@ from .strokes import SIDE, STAGES, Prepared, Stroke, prepare
 if TYPE_CHECKING:
     from .model import Sequential
 
-__all__ = ["ANYWHERE", "CONDITIONS", "EXTENT", "USUAL", "Condition", "Mistake", "measure", "measure_mnist", "shifted"]
+__all__ = [
+    *("ANYWHERE", "CONDITIONS", "EXTENT", "SEED", "USUAL", "Condition", "Mistake"),
+    *("check_reads_digits", "held_out", "measure", "measure_mnist", "shifted"),
+]
 
 Float = NDArray[np.float32]
 
@@ -34,6 +38,8 @@ SIZE, WIDTH = 200.0, 18.0  # a digit and a brush as they usually are, pad units
 QUARTER = SIZE / 4
 ANSWERS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)  # thresholds that are compared
 SHIFT = 2  # pixels by which MNIST is moved
+SEED = 2_000_003  # of what is drawn for the report; no training uses it
+REJECTS = 1000  # drawings of each held-out family
 
 
 @dataclass(frozen=True)
@@ -112,16 +118,33 @@ class Mistake:
     conditions: list[str]
 
 
+class Drawing(Protocol):
+    """A drawing that is no digit, as `generator.Reject`."""
+
+    @property
+    def family(self) -> str:
+        """What kind of drawing it is."""
+
+    def drawn(self, extent: float = EXTENT, size: float = SIZE, width: float = WIDTH) -> list[Stroke]:
+        """Its strokes on a pad."""
+
+
+def held_out(count: int = REJECTS, seed: int = SEED) -> list[generator.Reject]:
+    """Drawings that are no digit, ``count`` of each family that no training may use and that can be drawn here."""
+    families = generator.available(generator.HELD_OUT)
+    return [r for k, family in enumerate(families) for r in generator.rejects(count, seed + k, [family])]
+
+
 def measure(
     model: Sequential,
     digits: Sequence[Digit],
     rules: Rules | None = None,
     *,
-    seed: int = 0,
+    seed: int = SEED,
     sample: int = 0,
     conditions: Sequence[Condition] = CONDITIONS,
     stages: bool = True,
-    rejects: Iterable[Any] = (),
+    rejects: Iterable[Drawing] = (),
     mistakes: list[Mistake] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -131,9 +154,8 @@ def measure(
         model: reads 28x28 images as ten digits, or ten and a reject class. digits: with their writers.
         rules: when to answer; the model's own if left out. seed: of the sample and of scattered drawings.
         sample: at most so many of the digits, the same ones under every condition; 0 for all.
-        stages: also leave each stage of `strokes.prepare` out. rejects: drawings that are no digit, with ``family``,
-            ``strokes`` and ``extent``. mistakes: is filled with the digits read wrongly, most often wrong first.
-        progress: is told what is being measured.
+        stages: also leave each stage of `strokes.prepare` out. rejects: drawings that are no digit, see `held_out`.
+        mistakes: is filled with the digits read wrongly, most often wrong first. progress: is told what comes next.
     Returns:
         JSON values: "digits", "writers", "pad", "rules"; "accuracy", "refused", "right_of_answered", "ece",
         "reliability", "confusion" (row: true digit, column: class read) and "by_writer" of the usual condition;
@@ -324,16 +346,16 @@ def _stages(
 
 
 def _rejects(
-    model: Sequential, usual: Float, rejects: Iterable[Any], rules: Rules, say: Callable[[str], None]
+    model: Sequential, usual: Float, rejects: Iterable[Drawing], rules: Rules, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Refusals of drawings that are no digit, by family, and what other thresholds would refuse."""
-    families: dict[str, list[Any]] = {}
+    families: dict[str, list[Drawing]] = {}
     for reject in rejects:
         families.setdefault(reject.family, []).append(reject)
     best: dict[str, NDArray[Any]] = {}
     for family, drawings in families.items():
         say(family)
-        ready = [prepare(d.strokes, EXTENT) for d in drawings]
+        ready = [prepare(d.drawn(EXTENT), EXTENT) for d in drawings]
         images = [p.image for p in ready if p is not None]
         shares = model.predict(np.stack(images)) if images else np.zeros((0, DIGITS), np.float32)
         # Nothing left on the pad: the page shows "?", with no share for any digit.
@@ -356,8 +378,9 @@ def _rejects(
             "refused": _short((everything < rules.answer).mean()),
             "families": {
                 family: {"count": len(found), "refused": _short((found < rules.answer).mean())}
-                for family, found in sorted(best.items())
+                for family, found in best.items()
             },
+            "missing": [family for family in generator.HELD_OUT if family not in best],
         }
     return result
 

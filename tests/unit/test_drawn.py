@@ -10,9 +10,20 @@ import handlens
 import numpy as np
 import pytest
 from handlens import Dense, Flatten, Sequential, Softmax
-from handlens.data import unipen
+from handlens.data import generator, unipen
 from handlens.data.unipen import Digit
-from handlens.drawn import ANYWHERE, CONDITIONS, EXTENT, USUAL, Condition, Mistake, measure, measure_mnist, shifted
+from handlens.drawn import (
+    ANYWHERE,
+    CONDITIONS,
+    EXTENT,
+    USUAL,
+    Condition,
+    Mistake,
+    held_out,
+    measure,
+    measure_mnist,
+    shifted,
+)
 from handlens.errors import DataError
 from handlens.reading import Rules, judge
 from handlens.strokes import STAGES, Stroke, prepare
@@ -149,6 +160,10 @@ class Junk:
     family: str
     strokes: list[Stroke]
 
+    def drawn(self, extent: float = 280.0, size: float = 200.0, width: float = 18.0) -> list[Stroke]:
+        """As they stand."""
+        return self.strokes
+
 
 def test_rejects_are_counted_by_family() -> None:
     flat = [Junk("lines", [Stroke(np.array([[20.0, 140 + k], [260, 140 - k]]), 18)]) for k in range(8)]
@@ -157,11 +172,25 @@ def test_rejects_are_counted_by_family() -> None:
     found = measure(nearest(11), some_digits(), RULES, conditions=(), stages=False, rejects=[*flat, *sevens, *off])
     families = {name: (f["count"], f["refused"]) for name, f in found["rejects"]["families"].items()}
     assert families == {"lines": (8, 1.0), "sevens": (4, 0.0), "off the pad": (1, 1.0)}
+    assert set(found["rejects"]["missing"]) == set(generator.HELD_OUT)
     assert found["rejects"]["count"] == 13 and found["rejects"]["refused"] == pytest.approx(9 / 13, abs=1e-5)
     at = {row["answer"]: row for row in found["thresholds"]}
     assert at[0.8]["rejects_refused"] == found["rejects"]["refused"] and at[0.8]["digits_refused"] == found["refused"]
     for kind in ("digits_refused", "rejects_refused"):
         assert [row[kind] for row in found["thresholds"]] == sorted(row[kind] for row in found["thresholds"])
+
+
+def test_held_out_drawings_are_of_every_family_that_training_may_not_use() -> None:
+    found = held_out(3, seed=1)
+    counts = {family: sum(r.family == family for r in found) for family in {r.family for r in found}}
+    assert counts == dict.fromkeys(generator.available(generator.HELD_OUT), 3)
+    assert not set(counts) & set(generator.TRAINED) and len(counts) >= 3
+    again, other = held_out(3, seed=1), held_out(3, seed=2)
+    flat = [np.concatenate([np.concatenate(r.strokes) for r in some]) for some in (found, again, other)]
+    assert np.array_equal(flat[0], flat[1]) and not np.array_equal(flat[0], flat[2])
+    measured = measure(nearest(11), some_digits(6), RULES, conditions=(), stages=False, rejects=found)["rejects"]
+    assert set(measured["families"]) == set(counts)
+    assert set(measured["missing"]) == set(generator.HELD_OUT) - set(counts)
 
 
 def test_a_sample_is_the_same_digits_under_every_condition() -> None:

@@ -24,6 +24,7 @@ CELLS = 4  # the elastic field bends over a quarter of the image
 # Coefficients of standard deviation 1 make a displacement of this one: the mean over the image of the summed squares
 # of the cubic B-splines is 151/315 along each of the two axes.
 SPLINE_DEVIATION = 151 / 315
+PEN = {"gain": 2.5, "level": 0.45}  # of an MNIST image it makes 7 % more ink, with fewer greys
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Augment:
     shift: pixels, at most, along each axis. rotation: degrees, at most, either way. scale: share, at most, by which
     each axis on its own grows or shrinks. shear: tangent of the largest slant, either way.
     elastic: standard deviation of a smooth random displacement, in pixels.
-    thickness: largest share of the grey dilation (half of it: of the erosion, which breaks thin strokes sooner).
-    smoothing: largest share of the pen-like line, blurred and sharpened, for images in the range 0 to 1.
+    thickness: share, at most, of a pixel by which strokes grow on every side; for thinner ones, as much of their grey
+    edges is taken twice, which is about as much ink. smoothing: largest share of the pen-like line, blurred and
+    sharpened. Both suit images in the range 0 to 1.
     share: of the images that are changed at all. All amounts are drawn evenly up to their largest.
     Raises DataError for an amount out of range.
     Source of the elastic part: Simard, Steinkraus & Platt, "Best practices for convolutional neural networks", 2003;
@@ -46,8 +48,8 @@ class Augment:
     scale: float = 0.10
     shear: float = 0.15
     elastic: float = 0.8
-    thickness: float = 0.5
-    smoothing: float = 0.5
+    thickness: float = 0.35
+    smoothing: float = 0.7
     share: float = 1.0
 
     def __post_init__(self) -> None:
@@ -85,7 +87,7 @@ class Augment:
             x = graph.one(ops.warp, (x, FIELD), {"cells": cells})
         if self.smoothing:
             graph.declare(SMOOTHING, (count,), "control")
-            x = graph.one(ops.smoothing, (x, SMOOTHING), {"gain": 2.0, "level": 0.35})
+            x = graph.one(ops.smoothing, (x, SMOOTHING), PEN)
         return x
 
     def controls(self, shape: Shape, seed: int, step: int) -> dict[str, Array]:
@@ -103,7 +105,7 @@ class Augment:
             # An image that is not changed has only zeros above.
             amount = (drawn[6] != 0) * (self.elastic / SPLINE_DEVIATION)
             np.multiply(bends, amount.astype(np.float32)[:, None, None], out=field[:, :, ops.AFFINE :])
-        thick = drawn[6] * np.where(drawn[6] > 0, self.thickness, self.thickness / 2)
+        thick = drawn[6] * np.where(drawn[6] > 0, self.thickness, min(2 * self.thickness, 1))
         found = {FIELD: field, THICKNESS: thick, SMOOTHING: np.abs(drawn[7]) * self.smoothing}
         used = {FIELD: self.warps, THICKNESS: self.thickness, SMOOTHING: self.smoothing}
         return {name: values.astype(np.float32)[None] for name, values in found.items() if used[name]}

@@ -6,6 +6,8 @@ here is a plain function, so that any backend can repeat it. None of them has a 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..errors import ShapeError
@@ -14,6 +16,7 @@ from .blocks import image_blocks
 from .table import register
 
 AFFINE = 3  # basis functions of an affine displacement: 1, v, u
+LARGEST = 1 << 24  # pixels: up to here a pixel's number is exact in float32
 BORDER = 3  # splines along an axis beyond its number of cells
 
 
@@ -69,6 +72,8 @@ class Warp(Op):
 
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
         check_images(ins[0], self.name)
+        if math.prod(n + 2 for n in ins[0][2:]) > LARGEST:
+            raise ShapeError(f"warp takes images of up to {LARGEST:,} pixels; got {ins[0]}")
         wanted = (ins[0][0], 2, terms(int(attrs.get("cells", 0))))
         if tuple(ins[1]) != wanted:
             raise ShapeError(f"warp of {ins[0][0]} images needs a field of shape {wanted}; got {tuple(ins[1])}")
@@ -84,7 +89,7 @@ class Warp(Op):
         return {
             "framed": ((count, channels, height + 2, width + 2), ""),
             "place": ((count, 2, pixels), ""),
-            "corner": ((count, 2, pixels), "intp"),
+            "corner": ((count, 2, pixels), ""),
             "index": ((count, pixels), "intp"),
             "values": ((4, count, pixels), ""),
         }
@@ -94,8 +99,8 @@ class Warp(Op):
         (channels, height, width), kind = x.shape[1:], x.dtype
         basis = warp_basis(height, width, int(b.attrs.get("cells", 0))).reshape(field.shape[2], -1).astype(kind)
         # Positions in an image framed by one row or column of zeros on every side: they start at 1, not 0.
-        home = np.indices((height, width)).reshape(2, -1).astype(kind) + 1
-        limit = np.array([[height], [width]])
+        home = np.indices((height, width)).reshape(2, -1).astype(kind) + kind.type(1)
+        last, plane = np.array([[height], [width]], kind), (height + 2) * (width + 2)
 
         def run() -> None:
             for cut in image_blocks(x.shape):
@@ -106,17 +111,19 @@ class Warp(Op):
                 framed[:, :, 1:-1, 1:-1] = x[cut]
                 np.matmul(field[cut].reshape(2 * count, -1), basis, out=place.reshape(2 * count, -1))
                 np.add(place, home, out=place)
-                np.clip(place, 0, limit + 1, out=place, casting="unsafe")  # beyond the frame all is 0, as on it
-                np.copyto(corner, place, casting="unsafe")  # rounds down: no place is negative
-                np.minimum(corner, limit, out=corner)
-                np.subtract(place, corner, out=place, casting="unsafe")  # what is left: the shares of the far corners
-                np.multiply(corner[:, 0], width + 2, out=index)
-                np.add(index, corner[:, 1], out=index)
-                np.add(index, np.arange(count)[:, None] * (channels * (height + 2) * (width + 2)), out=index)
+                np.maximum(place, 0, out=place)  # beyond the frame all is 0, as on it
+                np.minimum(place, last + 1, out=place)
+                np.floor(place, out=corner)
+                np.minimum(corner, last, out=corner)
+                np.subtract(place, corner, out=place)  # the shares of the far corners
+                np.multiply(corner[:, 0], width + 2, out=corner[:, 0])
+                np.add(corner[:, 0], corner[:, 1], out=corner[:, 0])
+                np.copyto(index, corner[:, 0], casting="unsafe")
+                np.add(index, np.arange(count)[:, None] * (channels * plane), out=index)
                 for channel in range(channels):
                     sample(framed.reshape(-1), index, width + 2, values)
                     between(values, place[:, 0], place[:, 1], y[cut, channel].reshape(count, -1))
-                    index += (height + 2) * (width + 2)
+                    np.add(index, plane, out=index)
 
         return run
 
@@ -158,21 +165,25 @@ class PerImage(Op):
         return {"one": (block, ""), "two": (block, "")}
 
 
-def spread(x: Array, pick: np.ufunc, line: Array, y: Array) -> None:
-    """``y`` = the maximum or minimum (``pick``) over each pixel's 3x3 neighbourhood within the image."""
-    np.copyto(line, x)
-    pick(line[..., 1:], x[..., :-1], out=line[..., 1:])
-    pick(line[..., :-1], x[..., 1:], out=line[..., :-1])
-    np.copyto(y, line)
-    pick(y[..., 1:, :], line[..., :-1, :], out=y[..., 1:, :])
-    pick(y[..., :-1, :], line[..., 1:, :], out=y[..., :-1, :])
+def dilate(x: Array, line: Array, y: Array) -> None:
+    """``y`` = the maximum over each pixel's 3x3 neighbourhood within the image; ``line`` is scratch."""
+    np.maximum(x[..., 1:, :], x[..., :-1, :], out=line[..., 1:, :])
+    line[..., 0, :] = x[..., 0, :]
+    np.maximum(line[..., :-1, :], x[..., 1:, :], out=line[..., :-1, :])
+    np.maximum(line[..., 1:], line[..., :-1], out=y[..., 1:])
+    y[..., 0] = line[..., 0]
+    np.maximum(y[..., :-1], line[..., 1:], out=y[..., :-1])
 
 
 class Thickness(PerImage):
-    """Thicker strokes for an amount above 0, thinner ones below: a mixture with the grey dilation or erosion."""
+    """Thicker strokes for an amount above 0, thinner ones below, by a part of a pixel.
+
+    Above 0 it is a mixture with the grey dilation. Below 0 it goes as far the other way, which takes a stroke's grey
+    edges and keeps its ridge as bright as it was; a mixture with the grey erosion would dim thin strokes as a whole.
+    """
 
     name = "thickness"
-    equation = "y = x + a (max over 3x3 of x - x) where a >= 0, else x + a (x - min over 3x3 of x); a = amount[n]"
+    equation = "y = clip(x + amount[n] (max over 3x3 of x - x), 0, 1)"
 
     def numpy(self, b: Binding) -> Run:
         (x, amount), y = b.ins, b.outs[0]
@@ -180,15 +191,12 @@ class Thickness(PerImage):
         def run() -> None:
             for cut in image_blocks(x.shape):
                 one, two = (b.work[k][: cut.stop - cut.start] for k in ("one", "two"))
-                part, a = x[cut], amount[cut].reshape(-1, 1, 1, 1)
-                spread(part, np.maximum, one, two)
+                part = x[cut]
+                dilate(part, one, two)
                 np.subtract(two, part, out=two)
-                np.multiply(two, np.maximum(a, 0), out=two)
-                np.add(part, two, out=y[cut])
-                spread(part, np.minimum, one, two)
-                np.subtract(part, two, out=two)
-                np.multiply(two, np.minimum(a, 0), out=two)
-                np.add(y[cut], two, out=y[cut])
+                np.multiply(two, amount[cut].reshape(-1, 1, 1, 1), out=two)
+                np.add(part, two, out=two)
+                np.clip(two, 0, 1, out=y[cut])
 
         return run
 

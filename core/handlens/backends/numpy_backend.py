@@ -27,6 +27,7 @@ class NumpyProgram(Program):
     prologue: list[Run] = field(default_factory=list)
     steps: list[Run] = field(default_factory=list)
     records: dict[str, Array] = field(default_factory=dict)
+    turn: Turn = field(default_factory=lambda: Turn(0.05))  # lives from run to run: many short ones are one long job
     closed: bool = False
 
 
@@ -91,7 +92,9 @@ class NumpyBackend(Backend):
     async def run_async(
         self, program: Program, steps: int = 1, control: Control | None = None, budget: float = 0.05
     ) -> None:
-        loaded, turn = opened(program), Turn(budget)
+        loaded = opened(program)
+        turn = loaded.turn
+        turn.budget = budget
         start_records(loaded, steps)
         for k in range(steps):
             set_controls(loaded, control, k)

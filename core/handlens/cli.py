@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .data.unipen import SPLITS
 from .errors import HandlensError
 
 
@@ -22,7 +23,9 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=0)
     parser.add_argument("--learning-rate", type=float, default=0.0, help="peak of the one-cycle schedule")
     parser.add_argument("--hold-out", type=int, default=0, help="choose on the last N training images, not the test")
-    parser.add_argument("--images", type=int, default=0, help="train on the first N images only")
+    parser.add_argument("--images", type=int, default=0, help="train on the first N images of MNIST only")
+    parser.add_argument("--sources", default="", help="instead of the recipe's: mnist,writers,generated,rejects")
+    parser.add_argument("--no-augment", action="store_true", help="show every image as it is")
     parser.add_argument("--checkpoint", help="file to keep the running training in, after every epoch and on Ctrl-C")
     parser.add_argument("--resume", help="checkpoint to go on from")
     parser.add_argument("--verbose", action="store_true", help="a line an epoch, also where there is no terminal")
@@ -32,6 +35,16 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate``."""
     parser.add_argument("weights", help="a .safetensors file of a Handlens model")
     parser.add_argument("--data", help="folder with the MNIST files (default: the project's .cache/mnist)")
+    parser.add_argument(
+        "--drawn",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="measure on drawn digits instead: a UNIPEN file (default: the UCI pen digits where they are at hand)",
+    )
+    parser.add_argument("--split", choices=SPLITS, help="whose digits are drawn (default report); see data/unipen.py")
+    parser.add_argument("--sample", type=int, default=0, help="draw at most N of the digits (default: all)")
+    parser.add_argument("--sheet", metavar="FILE", help="PNG to draw the mistakes in")
 
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +77,7 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
 
 COMMANDS = {
     "train": (add_train, "train a named network on MNIST"),
-    "evaluate": (add_evaluate, "accuracy and loss on the 10,000 MNIST test images"),
+    "evaluate": (add_evaluate, "accuracy and calibration on the 10,000 MNIST test images, or on drawn digits"),
     "predict": (add_predict, "read digits from image files"),
     "summary": (add_summary, "shapes, parameters, multiply-adds and bytes per layer"),
     "index": (add_index, "list the models of a folder from their metadata"),

@@ -204,14 +204,16 @@ def measure_mnist(
     Args:
         images: uint8 (N, 28, 28). labels: (N,). shift: pixels; 0 leaves the moved images out.
     Returns:
-        JSON values: "count", "accuracy", "refused", "right_of_answered", "ece", "reliability", and "shifted": "pixels",
-        "accuracy" (all directions), "by_direction" (rows down, columns right).
+        JSON values: "count", "accuracy", "refused", "right_of_answered", "ece", "reliability", "confusion" (row: true
+        digit, column: class read), and "shifted": "pixels", "accuracy" (all directions), "by_direction" (rows down,
+        columns right).
     """
     check_reads_digits(model)
     rules = rules or rules_of(model)
     found = model.predict(images)
     result: dict[str, Any] = _rounded(calibration.summary(found, labels, rules.answer))
     result["reliability"] = _rounded(calibration.reliability(found, labels))
+    result["confusion"] = confusion_matrix(found.argmax(axis=1), labels, found.shape[1])[:DIGITS].tolist()
     if shift:
         ways = [(y * shift, x * shift) for y in (-1, 0, 1) for x in (-1, 0, 1) if x or y]
         right = {way: model.predict(shifted(images, *way)).argmax(axis=1) == labels for way in ways}

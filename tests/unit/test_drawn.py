@@ -236,6 +236,9 @@ def test_mnist_is_measured_in_place_and_moved(classes: int) -> None:
     found = measure_mnist(model, images, labels, RULES)
     assert json.loads(json.dumps(found)) == found
     assert found["accuracy"] == pytest.approx((model.predict(images).argmax(axis=1) == labels).mean(), abs=1e-5)
+    assert np.sum(found["confusion"]) == 24 and np.trace(found["confusion"]) / 24 == pytest.approx(
+        found["accuracy"], abs=1e-5
+    )
     directions = found["shifted"]["by_direction"]
     assert set(directions) == {f"{y},{x}" for y in ("-2", "+0", "+2") for x in ("-2", "+0", "+2")} - {"+0,+0"}
     moved = np.zeros_like(images)

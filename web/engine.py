@@ -6,6 +6,9 @@ event loop free in between, so that the newest ink is never kept waiting.
 """
 
 import asyncio
+import dataclasses
+import hashlib
+import json
 import time
 
 import js
@@ -16,6 +19,12 @@ failure = ""
 try:
     await pyodide_js.loadPackage("handlens")  # noqa: F704  (PyScript runs this file inside a coroutine); numpy comes along
     import handlens
+    import handlens.answer
+    import handlens.data.generator
+    import handlens.hand
+    import handlens.numbers
+    import handlens.reading
+    import handlens.teach
     import numpy as np
 except Exception as error:  # reported by status(): an engine that raises here would answer nothing at all
     failure = f"{type(error).__name__}: {error}"
@@ -25,8 +34,13 @@ LONGEST_SIDE = 1024  # px: a photograph is scaled down by the browser before Num
 # Layers drawn in the strip. The others repeat what stands beside them: normalised, flattened, or as probabilities.
 SHOWN = ("Conv2D", "ReLU", "LeakyReLU", "Sigmoid", "Tanh", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Dense")
 
+FACTS = ("drawn", "refusal")  # what the page quotes of a model's metadata
+
 models: dict = {}
-last: dict = {"image": None, "prepared": None, "extent": None}  # what was read last, for the questions that follow
+digests: dict = {}  # by model: the sha256 of its file
+# What was read last, for the questions that follow: for each digit its 28 x 28 and the way to it (None where it came as
+# 28 x 28), and the image and the preparation of the one that the visitor looks at.
+last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None}
 
 
 def pack(value: object) -> object:
@@ -60,35 +74,69 @@ def status() -> object:
 
 
 async def load_model(name: str, address: str) -> object:
-    """Fetch one file of weights and load it under `name`. Raises what handlens says about a file it cannot use."""
+    """Fetch one file of weights and load it under `name`. Raises what handlens says about a file it cannot use.
+
+    `facts`: what the file says was measured on drawings, as JSON.
+    """
     response = await js.fetch(address)
     if not response.ok:
         raise OSError(f"{address.rsplit('/', 1)[-1]}: the server answered {response.status}")
-    models[name] = handlens.load((await response.arrayBuffer()).to_bytes())
-    return pack({"name": name})
+    data = (await response.arrayBuffer()).to_bytes()
+    model = models[name] = handlens.load(data)
+    digests[name] = hashlib.sha256(data).hexdigest()
+    return pack({"name": name, "facts": json.dumps({key: model.metadata.get(key) for key in FACTS})})
 
 
-def answer(image: object, name: str, preparing: float) -> dict:
-    """Ten probabilities for one prepared image, and how long they took."""
-    last["image"] = image
-    started = time.perf_counter()
-    probabilities = models[name].predict(image[None, None])[0]
-    ended = time.perf_counter()
-    first, second = (int(i) for i in np.argsort(-probabilities, kind="stable")[:2])
-    return {
-        "blank": False,
-        "model": name,
-        "digit": first,
-        "second": second,
-        "probabilities": flat(probabilities),
-        "seen": flat(image),
-        "prepare_ms": preparing * 1e3,
-        "ms": (ended - started) * 1e3,
-    }
+def look_at(place: int) -> object:
+    """From now on steps, maps and the other models are about this digit of the drawing, counted from the left."""
+    if place < len(last["images"]):
+        last.update(image=last["images"][place], prepared=last["all"][place])
+    return pack({"place": place})
+
+
+def answer(name: str, readings: list, images: list, boxes: list, latest: int, started: float) -> object:
+    """What the core made of each digit of a drawing, and of all of them; `latest` is the one to look at first."""
+    last["images"] = images
+    look_at(latest)
+    said = handlens.answer.whole(readings)
+    places = [
+        {
+            "verdict": reading.verdict,
+            "answered": reading.digit is not None,
+            "digit": reading.best,
+            "second": reading.second,
+            "probabilities": flat(reading.probabilities),
+            "none": reading.none,
+            "sentence": reading.sentence,
+            "box": box,
+            "seen": flat(image),
+        }
+        for reading, image, box in zip(readings, images, boxes, strict=True)
+    ]
+    return pack(
+        {
+            "blank": False,
+            "model": name,
+            "places": places,
+            "latest": latest,
+            "text": said.text,
+            "verdict": said.verdict,
+            "weakest": said.weakest,
+            "sentence": said.sentence,
+            "rejects": models[name].output_shape[0] > handlens.reading.DIGITS,
+            "ms": (time.perf_counter() - started) * 1e3,
+        }
+    )
+
+
+def judged(images: list, name: str) -> list:
+    """The core's judgement of each 28 x 28."""
+    rules = handlens.reading.rules_of(models[name])
+    return [handlens.reading.judge(row, rules) for row in models[name].predict(np.stack(images)[:, None])]
 
 
 def steps() -> object:
-    """How the ink read last became 28 x 28, to be shown step by step; null for a picture that came as 28 x 28.
+    """How the ink of the digit looked at became 28 x 28, step by step; null for a picture that came as 28 x 28.
 
     The box is in pixels of the raster `ink`.
     """
@@ -107,26 +155,43 @@ def steps() -> object:
     )
 
 
-def read(strokes: object, extent: float, name: str) -> object:
-    """Read a drawing: packed strokes in pad units, the pad `extent` units wide, with the model called `name`."""
+def read(strokes: object, extent: float, name: str, without: str) -> object:
+    """Read a drawing: packed strokes in pad units, the pad `extent` units wide, with the model called `name`.
+
+    `without`: stages of the preparation to leave out, with commas between.
+    """
     started = time.perf_counter()
     drawn = handlens.strokes.unpack(np.asarray(strokes.to_py(), dtype=np.float32))
-    prepared = handlens.strokes.prepare(drawn, extent)
-    last.update(image=None, prepared=prepared, extent=extent)
-    if prepared is None:  # nothing drawn, or all of it erased
+    places = handlens.numbers.read(models[name], drawn, extent)
+    last.update(images=[], all=[place.prepared for place in places], image=None, prepared=None, extent=extent)
+    if not places:  # nothing drawn, or all of it erased
         return pack({"blank": True})
-    return pack(answer(prepared.image, name, time.perf_counter() - started))
+    readings = [place.reading for place in places]
+    if without:  # the digits are found as ever; each is then prepared anew
+        last["all"] = [spoiled(place, drawn, extent, without.split(",")) for place in places]
+        readings = judged([prepared.image for prepared in last["all"]], name)
+    boxes = [[float(edge) / extent for edge in place.box] for place in places]
+    latest = max(range(len(places)), key=lambda place: max(places[place].strokes))
+    return answer(name, readings, [prepared.image for prepared in last["all"]], boxes, latest, started)
+
+
+def spoiled(place: object, drawn: list, extent: float, without: list) -> object:
+    """A digit of the drawing, prepared with some stages left out."""
+    own = [stroke for k, stroke in enumerate(drawn) if k in place.strokes or stroke.erase]
+    return handlens.strokes.prepare(own, extent, without) or place.prepared
 
 
 def read_pixels(values: object, name: str) -> object:
     """Read 784 numbers in 0..1 as they are: a test image, or numbers edited by hand."""
+    started = time.perf_counter()
     image = np.asarray(values.to_py(), dtype=np.float32).reshape(28, 28)
     made_from = last["prepared"]
     if made_from is None or not np.array_equal(made_from.image, image):  # else: the file that was prepared just now
-        last.update(image=None, prepared=None)
+        made_from = None
+    last.update(images=[], all=[made_from], image=None)
     if not image.any():
         return pack({"blank": True})
-    return pack(answer(image, name, 0.0))
+    return answer(name, judged([image], name), [image], [[]], 0, started)
 
 
 async def prepare_file(data: object, kind: str) -> object:
@@ -146,24 +211,26 @@ async def prepare_file(data: object, kind: str) -> object:
     prepared = handlens.images.prepare(pixels.reshape(height, width, 4))
     if prepared is None:
         return pack({"error": "no ink"})
-    last.update(image=None, prepared=prepared, extent=None)
+    last.update(images=[], all=[prepared], image=None, prepared=prepared, extent=None)
     return pack({"error": "", "values": flat(prepared.image)})
 
 
 async def compare() -> object:
-    """What every loaded model makes of the image read last."""
-    image, rows = last["image"], []
-    for name, model in list(models.items()):
-        if image is None or image is not last["image"]:
+    """What every loaded model makes of the drawing read last: of each of its digits, found as they were."""
+    images, rows = last["images"], []
+    for name in list(models):
+        if not images or images is not last["images"]:
             break  # newer ink has come in: this comparison is of no use any more
         started = time.perf_counter()
-        probabilities = model.predict(image[None, None])[0]
-        digit = int(np.argmax(probabilities))
+        readings = judged(images, name)
+        said = handlens.answer.whole(readings)
+        weakest = readings[said.weakest]
+        none = weakest.verdict == "none"
         rows.append(
             {
                 "name": name,
-                "digit": digit,
-                "probability": float(probabilities[digit]),
+                "text": "".join("?" if reading.verdict == "none" else str(reading.best) for reading in readings),
+                "share": weakest.none if none else float(weakest.probabilities[weakest.best]),
                 "ms": (time.perf_counter() - started) * 1e3,
             }
         )
@@ -172,7 +239,7 @@ async def compare() -> object:
 
 
 def trace(name: str) -> object:
-    """The layers' maps for the image read last, with the range of their values."""
+    """The layers' maps for the digit looked at, with the range of their values."""
     if last["image"] is None:
         return pack([])
     shown = {"input", "probabilities"} | {layer.name for layer in models[name].layers if type(layer).__name__ in SHOWN}
@@ -196,4 +263,211 @@ def trace(name: str) -> object:
     return pack(layers)
 
 
-__export__ = ["status", "load_model", "read", "read_pixels", "steps", "prepare_file", "compare", "trace"]
+# -- teaching ----------------------------------------------------------------------------------------------------------
+REJECTS = {
+    "mix none": 100,
+    "none": 100,
+}  # drawings that are no digit: mixed in, and measured; only where there is a class
+REJECT_SEED = 20250611
+
+teachers: dict = {}
+sets: dict = {}  # the shipped samples of MNIST, and the rejects
+keeping: dict = {}  # by model: the task that computes its features of these sets, once
+job: dict = {"state": "idle", "model": "", "stage": "", "share": 0.0, "error": "", "task": None}
+
+
+def teacher_of(name: str) -> object:
+    """The teacher of a model, made before the model is first changed."""
+    if name not in teachers:
+        teachers[name] = handlens.teach.Teacher(models[name], digest=digests[name])
+    return teachers[name]
+
+
+async def fetched(address: str) -> bytes:
+    """A file of the site."""
+    response = await js.fetch(address)
+    if not response.ok:
+        raise OSError(f"{address.rsplit('/', 1)[-1]}: the server answered {response.status}")
+    return (await response.arrayBuffer()).to_bytes()
+
+
+async def sample(name: str, folder: str) -> object:
+    """One of the shipped samples of MNIST."""
+    if name not in sets:
+        images, labels = [
+            handlens.data.mnist.read_idx(await fetched(f"{folder}{name}-{part}.gz"))
+            for part in ("images.idx3", "labels.idx1")
+        ]
+        sets[name] = handlens.teach.Examples(images, labels)
+    return sets[name]
+
+
+async def rejects(name: str) -> object:
+    """Drawings that are no digit, of other families for measuring than for mixing in; those without fonts."""
+    if name not in sets:
+        generator = handlens.data.generator
+        families = generator.available(generator.HELD_OUT if name == "none" else generator.TRAINED)
+        drawn = generator.rejects(REJECTS[name], REJECT_SEED, families)
+        images = await prepared_all([handlens.hand.Drawn(0, one.drawn()) for one in drawn])
+        sets[name] = handlens.teach.Examples(images[0], np.full(len(images[0]), 10))
+    return sets[name]
+
+
+async def prepared_all(drawn: list) -> tuple:
+    """Images and labels of drawings, one at a time, so that nobody waits."""
+    images, labels = [], []
+    for one in drawn:
+        made = handlens.hand.images([one])
+        images.append(made[0])
+        labels.append(made[1])
+        await asyncio.sleep(0)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+async def sets_of(name: str, folder: str) -> tuple:
+    """What is mixed in with the visitor's digits, and what is measured, for one model."""
+    mix, measured = await sample("mix", folder), {"test": await sample("test", folder)}
+    if models[name].output_shape[0] > handlens.reading.DIGITS:
+        measured["none"] = await rejects("none")
+        if "mix and none" not in sets:
+            more = await rejects("mix none")
+            sets["mix and none"] = handlens.teach.Examples(
+                np.concatenate([mix.images.astype(np.float32) / 255, more.images]),
+                np.concatenate([mix.labels, more.labels]),
+            )
+        mix = sets["mix and none"]
+    return mix, measured
+
+
+async def keep_features(name: str, folder: str) -> None:
+    """Compute and keep what the layers before the head make of the samples."""
+    mix, measured = await sets_of(name, folder)
+    wanted, done = {"mix": mix, **measured}, 0
+    total = sum(len(some) for some in wanted.values())
+    for key, some in wanted.items():
+
+        def tell(share: float, before: int = done, count: int = len(some)) -> None:
+            if job["state"] == "running" and job["model"] == name:
+                job.update(stage="features", share=(before + share * count) / total)
+
+        await teacher_of(name).keep(key, some, tell)
+        done += len(some)
+
+
+def teach_ahead(name: str, folder: str) -> object:
+    """Begin with what a teaching will need, while the visitor still draws. `folder`: the address of the samples."""
+    if name in models and name not in keeping:
+        keeping[name] = asyncio.ensure_future(keep_features(name, folder))
+    return pack({"kept": name in keeping})
+
+
+def drawn_of(digits: object) -> list:
+    """The visitor's digits as the page keeps them, for the core."""
+    found = []
+    for entry in digits.to_py():
+        notes = {key: str(entry[key]) for key in handlens.hand.WORDS if entry.get(key)}
+        if entry.get("values") is not None:
+            image = np.asarray(entry["values"], np.float32).reshape(28, 28)
+            found.append(handlens.hand.Drawn(int(entry["label"]), image=image, notes=notes))
+        else:
+            strokes = handlens.strokes.unpack(np.asarray(entry["flat"], np.float32))
+            found.append(handlens.hand.Drawn(int(entry["label"]), strokes, float(entry["extent"]), notes=notes))
+    return found
+
+
+async def teach(name: str, drawn: list, folder: str) -> None:
+    """The job: features, teaching, measuring. What went wrong is told by teach_status()."""
+    try:
+        teach_ahead(name, folder)
+        try:
+            await asyncio.shield(keeping[name])
+        except Exception:
+            keeping.pop(name, None)  # the next teaching tries again
+            raise
+        mix, measured = await sets_of(name, folder)
+        own = handlens.teach.Examples(*await prepared_all(drawn))
+        await teacher_of(name).teach(
+            own, mix, measured, progress=lambda stage, share: job.update(stage=stage, share=share)
+        )
+        job.update(state="done")
+    except asyncio.CancelledError:
+        job.update(state="stopped")
+    except Exception as error:
+        job.update(state="failed", error=str(error))
+
+
+def teach_start(name: str, digits: object, folder: str) -> object:
+    """Start to teach the visitor's digits to the head of a model; the model changes only at the end."""
+    if job["state"] == "running":
+        return pack({"started": False})
+    job.update(state="running", model=name, stage="samples", share=0.0, error="")
+    job["task"] = asyncio.ensure_future(teach(name, drawn_of(digits), folder))
+    return pack({"started": True})
+
+
+def teach_status() -> object:
+    """How far the teaching is: running, done, stopped or failed; stage, share, error."""
+    return pack({key: job[key] for key in ("state", "model", "stage", "share", "error")})
+
+
+def teach_stop() -> object:
+    """Stop the teaching: the model stays as it was before."""
+    if job["state"] == "running":
+        job["task"].cancel()
+    return teach_status()
+
+
+def teach_taught(name: str) -> object:
+    """What a model has been taught: its lesson as JSON ("" at the shipped weights), and the bytes to keep."""
+    lesson = teachers[name].lesson if name in teachers else None
+    if lesson is None:
+        return pack({"lesson": "", "data": None})
+    data = np.frombuffer(teachers[name].to_bytes(), np.uint8)
+    return pack({"lesson": json.dumps(dataclasses.asdict(lesson)), "data": data})
+
+
+def teach_apply(name: str, data: object) -> object:
+    """Put back what was taught before the page was loaded anew. `error` says why that cannot be."""
+    try:
+        teacher_of(name).apply(bytes(data.to_py()))
+    except handlens.errors.HandlensError as error:
+        return pack({"error": str(error)})
+    return pack({"error": ""})
+
+
+def teach_back(name: str) -> object:
+    """Return to the shipped weights, exactly."""
+    if name in teachers:
+        teachers[name].back()
+    return pack({"name": name})
+
+
+def hand_write(digits: object) -> str:
+    """The visitor's digits as the text of a file."""
+    return handlens.hand.dumps(drawn_of(digits))
+
+
+def hand_read(text: str) -> object:
+    """The digits of such a file, as the page keeps them. `error` says what is wrong with it."""
+    try:
+        drawn = handlens.hand.loads(text)
+    except handlens.errors.HandlensError as error:
+        return pack({"error": str(error), "digits": []})
+    digits = [
+        {
+            "label": one.label,
+            "flat": None if one.image is not None else flat(handlens.strokes.pack(one.strokes)),
+            "values": None if one.image is None else flat(one.image),
+            "extent": one.extent,
+            **{key: one.notes.get(key, "") for key in handlens.hand.WORDS},
+        }
+        for one in drawn
+    ]
+    return pack({"error": "", "digits": digits})
+
+
+TEACHING = ["teach_ahead", "teach_start", "teach_status", "teach_stop", "teach_taught", "teach_apply", "teach_back"]
+TEACHING += ["hand_write", "hand_read"]
+
+__export__ = ["status", "load_model", "read", "read_pixels", "look_at", "steps", "prepare_file", "compare", "trace"]
+__export__ += TEACHING

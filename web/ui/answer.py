@@ -1,52 +1,42 @@
-"""The answer: one large numeral, how sure, and the sentence beside it."""
+"""The answer: one large numeral or a whole number, how sure, and the core's sentence beside it."""
 
 from pyscript import window
 from ui import dom
 from ui.worker import TITLES
 
-SURE, LIKELY = 0.95, 0.80
 BLANK = "Draw a digit, 0 to 9."
+WORDS = {"sure": "sure", "likely": "likely", "unsure": "unsure", "none": "no digit"}
 
 _numeral, _share, _note = dom.find("answer"), dom.find("share"), dom.find("answer-note")
 _origin, _arrival, _again = dom.find("origin"), dom.find("arrival"), dom.find("again")
 
 
-def verdict(share: float) -> str:
-    """The word for a probability."""
-    return "sure" if share >= SURE else "likely" if share >= LIKELY else "unsure"
-
-
-def _whole(share: float) -> str:
-    return dom.percent(share, 0)
-
-
 def sentence(reading) -> str:
     """What there is to say about a reading."""
-    if reading.blank:
-        return BLANK
-    first, second = reading.probabilities[reading.digit], reading.probabilities[reading.second]
-    word = verdict(first)
-    if word == "sure":
-        return f"Sure: a {reading.digit}."
-    if word == "likely":
-        return f"Likely a {reading.digit}, else a {reading.second} ({_whole(second)})."
-    return f"{reading.digit} ({_whole(first)}) or {reading.second} ({_whole(second)})."
+    return BLANK if reading.blank else reading.sentence
+
+
+def _certainty(reading) -> str:
+    """The share behind the verdict and its word; of a number that of the digit it hangs on."""
+    place = reading.places[reading.weakest]
+    where = f"<i> in place {reading.weakest + 1}</i>" if len(reading.places) > 1 else ""
+    return f"{dom.percent(place.share())} <span>{WORDS[place.verdict]}{where}</span>"
 
 
 def show(reading, backend: str) -> None:
     """Put a reading on the page."""
-    first = reading.probabilities[reading.digit] if not reading.blank else 0.0
-    word = "blank" if reading.blank else verdict(first)
-    words = sentence(reading)
-    _numeral.textContent = "?" if word in ("blank", "unsure") else str(reading.digit)
-    _numeral.setAttribute("data-verdict", word)
-    _numeral.setAttribute("data-digit", "" if reading.blank else str(reading.digit))
+    _numeral.textContent = reading.text
+    _numeral.setAttribute("data-verdict", reading.verdict)
+    _numeral.setAttribute("data-count", str(min(6, len(reading.places))))
+    _numeral.setAttribute("data-digit", reading.digits())
     _numeral.setAttribute("data-version", str(reading.version))
-    _share.innerHTML = "" if reading.blank else f"{dom.percent(first)} <span>{word}</span>"
-    _note.textContent = words
-    _origin.textContent = (
-        "" if reading.blank else f"{reading.model} on {TITLES[backend]}, {dom.milliseconds(reading.ms)}"
-    )
+    _note.textContent = sentence(reading)
+    if reading.blank:
+        _share.innerHTML = _origin.textContent = ""
+        return
+    _share.innerHTML = _certainty(reading)
+    off = f", without {reading.without.replace(',', ', ')}" if reading.without else ""
+    _origin.textContent = f"{reading.model} on {TITLES[backend]}, {dom.milliseconds(reading.ms)}{off}"
 
 
 def waiting(engine) -> None:

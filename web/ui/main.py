@@ -1,7 +1,24 @@
 """The page's main thread: wires the pad, the views and the engine. What a view shows is its own module's business."""
 
 from pyscript import window
-from ui import actions, answer, bars, dom, gallery, help, keyboard, link, models, numbers, picture, seen, strip, theme
+from ui import (
+    actions,
+    answer,
+    bars,
+    dom,
+    gallery,
+    help,
+    keyboard,
+    link,
+    measured,
+    models,
+    numbers,
+    picture,
+    places,
+    seen,
+    strip,
+    theme,
+)
 from ui.actions import Action
 from ui.reader import Reader
 from ui.worker import TITLES, Engine, EngineError, EngineGoneError
@@ -16,6 +33,7 @@ state: dict = {"reading": None, "seen": None, "link": {}}
 def show(reading) -> None:
     """Every answer, up to fifteen times a second."""
     state["reading"], state["seen"] = reading, reading.seen
+    places.show(reading)
     answer.show(reading, engine.backend or "numpy")
     if reading.blank and engine.state != "ready":
         answer.waiting(engine)
@@ -51,12 +69,44 @@ async def show_steps(reading) -> None:
 
 async def show_models(reading) -> None:
     """The other models' answers."""
-    models.show(await engine.call("compare"), reading.digit)
+    models.show(await engine.call("compare"), reading.model)
 
 
 async def show_maps(reading) -> None:
     """The chosen model's layers."""
     strip.show(await engine.call("trace", reading.model), reading.version)
+
+
+def look_at(number: int) -> None:
+    """Another digit of the number is looked at: bars, steps, maps and the 784 numbers follow."""
+    reading = state["reading"]
+    if reading is None or reading.blank or number >= len(reading.places):
+        return
+    reading.chosen, state["seen"] = number, reading.places[number].seen
+    places.show(reading)
+    bars.show(reading)
+    seen.show(reading)
+    numbers.show(reading.seen)
+    dom.speak(f"Place {number + 1}: {reading.places[number].sentence}")
+    dom.run(follow_look(reading, number))
+
+
+async def follow_look(reading, number: int) -> None:
+    """Steps and maps of the digit looked at, unless newer ink has come in."""
+    try:
+        await engine.call("look_at", number)
+        for step in (show_steps, show_maps):
+            if not reader.running:
+                await step(reading)
+    except (EngineError, EngineGoneError):
+        return
+
+
+def stage_switched() -> None:
+    """A stage of the preparation was switched off or on: the same ink is read again."""
+    reader.without = seen.without()
+    remember()
+    reader.changed()
 
 
 # -- the engine ----------------------------------------------------------------------------------------------
@@ -103,8 +153,7 @@ async def engine_ready() -> None:
     except EngineError as error:
         engine.fail(str(error))
         return
-    reader.model = table.chosen
-    reader.changed()
+    use(table.chosen)
     for row in table.rows:
         try:
             await table.load(engine, row["name"])
@@ -131,7 +180,13 @@ async def use_model(name: str) -> None:
         await table.load(engine, name)
     except (EngineError, EngineGoneError):
         return
+    use(name)
+
+
+def use(name: str) -> None:
+    """From now on this model answers; what was measured of it stands beside what it says."""
     reader.model = name
+    measured.show(name, table.facts.get(name))
     reader.changed()
 
 
@@ -144,6 +199,7 @@ def remember(new_entry: bool = False) -> None:
         {
             "view": "draw",
             "model": "" if table.chosen == table.first else table.chosen,
+            "off": seen.without().replace(",", "."),
             "sample": label.split()[1] if label.startswith("sample ") else "",
             "ink": link.encode(pad.flat()) if kind == "ink" else "",
         },
@@ -160,6 +216,9 @@ async def follow_link() -> None:
     if table.rows and wanted != table.chosen:
         table.select(wanted)
         await use_model(table.chosen)
+    if said.get("off", "").replace(".", ",") != seen.without():
+        seen.switch_off(said.get("off", "").replace(".", ","))
+        stage_switched()
     if said.get("ink") and said["ink"] != link.encode(pad.flat()):
         strokes = link.decode(said["ink"])
         if strokes:
@@ -245,7 +304,8 @@ def on_ink(event) -> None:
 
 
 bars.setup()
-seen.setup()
+places.setup(look_at)
+seen.setup(stage_switched)
 engine = Engine(engine_changed)
 reader = Reader(engine, show, settle)
 table = models.Models(choose_model)

@@ -1,5 +1,7 @@
 """The shipped models, side by side on the same ink; the one chosen gives the answer above."""
 
+import json
+
 from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
@@ -27,6 +29,7 @@ class Models:
     def __init__(self, choose) -> None:
         self.rows, self.chosen, self.loaded, self.choose = [], "", set(), choose
         self.first = FIRST
+        self.facts: dict = {}  # by model: what its file says was measured on drawings
 
     async def list(self, wanted: str) -> None:
         """Read the list and make the table. Raises with the reason when there is none."""
@@ -49,7 +52,7 @@ class Models:
         row = next(row for row in self.rows if row["name"] == name)
         address = window.URL.new("models/" + row["file"], document.baseURI).href
         try:
-            await engine.call("load_model", name, address, seconds=120)
+            loaded = await engine.call("load_model", name, address, seconds=120)
         except EngineError as error:
             _cells[name]["reads"].textContent = "\u2013"
             _cells[name]["share"].textContent = "not loaded"
@@ -58,6 +61,7 @@ class Models:
             raise
         _refused.discard(name)
         self.loaded.add(name)
+        self.facts[name] = json.loads(loaded.facts)
 
     def select(self, name: str) -> None:
         """Mark a model as the one that answers."""
@@ -102,15 +106,16 @@ class Models:
             cells["bytes"].textContent = f"{row['bytes'] / 1e3:.0f} kB"
 
 
-def show(answers, agreed: int) -> None:
+def show(answers, chosen: str) -> None:
     """The answers of all models; those that differ from the chosen one's are marked."""
+    agreed = [answer.text for answer in answers if answer.name == chosen]
     for answer in answers:
         cells = _cells.get(answer.name)
         if cells is None:
             continue
-        cells["reads"].textContent = str(answer.digit)
-        cells["reads"].setAttribute("data-agrees", "yes" if answer.digit == agreed else "no")
-        cells["share"].textContent = dom.percent(answer.probability)
+        cells["reads"].textContent = answer.text
+        cells["reads"].setAttribute("data-agrees", "yes" if answer.text in agreed else "no")
+        cells["share"].textContent = dom.percent(answer.share)
         cells["time"].textContent = dom.milliseconds(answer.ms)
 
 

@@ -13,17 +13,54 @@ PAUSE = 160  # ms without a change before the other models and the maps are aske
 pad = window.pad
 
 
-class Reading:
-    """What the engine made of one version of the drawing. `blank` when there is nothing to read."""
+class Place:
+    """One digit of the drawing, or what should have been one, as the core judged it."""
 
-    def __init__(self, version: int, result=None) -> None:
-        self.version = version
+    def __init__(self, packed) -> None:
+        self.verdict, self.answered, self.sentence = packed.verdict, packed.answered, packed.sentence
+        self.digit, self.second = packed.digit, packed.second  # the two with the largest shares, answered or not
+        self.probabilities, self.none = [float(share) for share in packed.probabilities], packed.none
+        self.box = [float(edge) for edge in packed.box]  # left, top, right, bottom in shares of the pad; or nothing
+        self.seen = packed.seen
+
+    def share(self) -> float:
+        """The share behind the verdict: that of the best digit, or of none."""
+        return self.none if self.verdict == "none" else self.probabilities[self.digit]
+
+    def text(self) -> str:
+        """The digit, or a question mark where it is not answered."""
+        return str(self.digit) if self.answered else "?"
+
+
+class Reading:
+    """What the engine made of one version of the drawing. `blank` when there is nothing to read.
+
+    `places` from left to right, `chosen` the number of the one that bars, steps and maps are about.
+    """
+
+    def __init__(self, version: int, result=None, without: str = "") -> None:
+        self.version, self.without = version, without
         self.blank = result is None or result.blank
-        self.digit = self.second = -1
-        self.probabilities, self.seen, self.ms, self.model = [0.0] * 10, None, 0.0, ""
+        self.places, self.chosen, self.ms, self.model, self.rejects = [], 0, 0.0, "", False
+        self.text, self.verdict, self.sentence, self.weakest = "?", "blank", "", 0
         if not self.blank:
-            self.digit, self.second, self.ms, self.model = result.digit, result.second, result.ms, result.model
-            self.probabilities, self.seen = [float(share) for share in result.probabilities], result.seen
+            self.places = [Place(packed) for packed in result.places]
+            self.chosen, self.weakest = result.latest, result.weakest
+            self.text, self.verdict, self.sentence = result.text, result.verdict, result.sentence
+            self.ms, self.model, self.rejects = result.ms, result.model, result.rejects
+
+    def place(self):
+        """The chosen place; None on a blank pad."""
+        return None if self.blank else self.places[self.chosen]
+
+    @property
+    def seen(self):
+        """The 28 x 28 of the chosen place; None on a blank pad."""
+        return None if self.blank else self.places[self.chosen].seen
+
+    def digits(self) -> str:
+        """The most probable digit of each place, also where it is not answered."""
+        return "".join([str(place.digit) for place in self.places])
 
 
 class Reader:
@@ -32,6 +69,7 @@ class Reader:
     def __init__(self, engine, show, settle) -> None:
         self.engine, self.show, self.settle = engine, show, settle
         self.model = ""
+        self.without = ""  # stages of the preparation that are switched off, with commas between
         self.waiting = self.running = False
 
     def changed(self) -> None:
@@ -77,4 +115,6 @@ class Reader:
             return None
         if kind == "picture":
             return Reading(version, await self.engine.call("read_pixels", pad.values(), self.model))
-        return Reading(version, await self.engine.call("read", pad.flat(), pad.extent, self.model))
+        without = self.without
+        result = await self.engine.call("read", pad.flat(), pad.extent, self.model, without)
+        return Reading(version, result, without)

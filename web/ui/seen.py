@@ -3,43 +3,98 @@
 from pyscript import window
 from ui import dom, sheet
 
+# For each step: its name, its title, the stage of the preparation that can be switched off at it, what the switch says,
+# and the words of the open step.
 STEPS = (
-    ("ink", "Ink", "The strokes, as grey values. The frame is the bounding box of the ink."),
+    (
+        "ink",
+        "Ink",
+        "re-ink",
+        "re-inked",
+        "The strokes as they stand on the pad; the frame is the box of the digit's ink. Whatever the pen's width, the "
+        "network's image is drawn anew along their paths with a line 2.5 cells wide, about that of MNIST's digits. "
+        "Switched off, the line keeps the width it has on the pad.",
+    ),
     (
         "crop",
         "Crop",
-        "Only the box around the ink counts: where on the pad you draw, and how large, makes no difference.",
+        "crop",
+        "cropped",
+        "Only the box around the ink counts: where on the pad you draw, and how large, makes no difference. "
+        "Switched off, the whole pad is scaled down, as simple digit readers do.",
     ),
     (
         "fitted",
         "20 \u00d7 20",
+        "aspect",
+        "in shape",
         "The crop is scaled, keeping its shape, until its longer side is 20 cells. "
-        "Each cell is the mean of the ink in it.",
+        "Each cell is the mean of the ink in it. Switched off, the box is stretched to a square.",
     ),
     (
         "image",
         "28 \u00d7 28",
+        "centre",
+        "centred",
         "The 20 \u00d7 20 is placed so that its centre of mass lies in the centre of 28 \u00d7 28, "
-        "as the digits of MNIST were. These 784 numbers, 0 for paper and 1 for ink, are all the network gets.",
+        "as the digits of MNIST were. Switched off, it stays in the middle, wherever its ink is. "
+        "These 784 numbers, 0 for paper and 1 for ink, are all the network gets.",
     ),
 )
 NO_STEP = "This picture came as 28 \u00d7 28 numbers: there is no such step."
 
 _canvases: dict = {}
 _shown: dict = {}
+_switches: dict = {}
+_costs: dict = {}
 
 
-def setup() -> None:
-    """Make the four pictures."""
+def setup(switched) -> None:
+    """Make the four pictures, and under each the switch of its stage; `switched()` is called after each turn."""
     box = dom.find("stages")
-    for name, title, words in STEPS:
+    for name, title, stage, label, words in STEPS:
         figure = dom.make("figure", "", box, class_="stage")
         button = dom.make("button", "", figure, type="button", class_="stage-open", aria_label=f"Open the step {title}")
         mark = "seen" if name == "image" else "step-" + name
         _canvases[name] = dom.make("canvas", "", button, width=28, height=28, data_testid=mark)
         dom.make("figcaption", title, figure)
         dom.listen(button, "click", _opener(name, title, words))
+        line = dom.make("label", "", figure, class_="switch")
+        _switches[stage] = dom.make(
+            "input",
+            "",
+            line,
+            type="checkbox",
+            role="switch",
+            data_testid=f"stage-{stage}",
+            aria_describedby="cost-" + stage,
+        )
+        _switches[stage].checked = True
+        dom.make("span", label, line)
+        _costs[stage] = dom.make("p", "", figure, class_="cost", id="cost-" + stage, data_testid="cost-" + stage)
+        dom.listen(_switches[stage], "change", lambda event: switched())
     _canvases["image"].setAttribute("role", "img")
+
+
+def without() -> str:
+    """The stages that are switched off, with commas between, as the engine takes them."""
+    return ",".join([stage for _, _, stage, _, _ in STEPS if not _switches[stage].checked])
+
+
+def switch_off(stages: str) -> None:
+    """Switch these stages off and all others on; words that name no stage are passed over."""
+    for stage, switch in _switches.items():
+        switch.checked = stage not in stages.split(",")
+
+
+def show_costs(drawn) -> None:
+    """What each stage is worth, as measured for the chosen model; nothing where nothing was measured."""
+    stages = drawn.get("stages") if drawn else None
+    for stage, line in _costs.items():
+        line.textContent = ""
+        if stages and stages["off"].get(stage) is not None:
+            points = f"{100 * (stages['off'][stage] - stages['on']):+.1f}".replace("-", "\u2212")
+            line.innerHTML = f"<span>off: </span>{points}"
 
 
 def _opener(name: str, title: str, words: str):
@@ -70,12 +125,15 @@ def _blank(name: str) -> None:
 
 
 def show(reading) -> None:
-    """The 28 x 28 follows every answer."""
+    """The 28 x 28 follows every answer; it is that of the digit looked at."""
+    for switch in _switches.values():  # a picture that came as 28 x 28 has not gone this way
+        switch.disabled = window.pad.kind() == "picture"
     if reading.blank:
         for name in _canvases:
             _blank(name)
         _canvases["image"].setAttribute("aria-label", "Nothing yet")
         return
+    dom.find("stages").setAttribute("data-without", reading.without)
     raster = window.JSON.parse('{"width": 28, "height": 28}')
     raster.values = reading.seen
     _paint("image", raster)

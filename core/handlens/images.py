@@ -1,63 +1,171 @@
-"""Images: a photo, scan or screenshot of one digit to the 28x28 image that a network reads.
+"""Images: a photo, scan or screenshot to the 28x28 images that a network reads, one for each digit.
 
-    pixels --over white, luma--> grey --paper, polarity, Otsu--> ink --less specks--> strokes.prepare_raster --> 28x28
+    pixels --over white, luma--> grey --handlens.paper--> ink --pieces, less specks--> groups --prepare_raster--> 28x28
 
-The last steps are those of drawn ink. Paper is what most of the border shows; ink is what differs from it most, dark on
-light or light on dark. A frame around the paper (a photo's table edge, a window's border) is looked inside, once.
+The last steps are those of drawn ink. Paper is what most of the border shows, under any light; ink is what differs from
+it most, dark on light or light on dark; ruled lines are taken away. A frame around the paper (a photo's table edge, a
+window's border) is looked inside, once. A line much thinner than MNIST's is broadened, as ink on the pad is re-inked.
 
-Not done here: uneven light, ruled paper, several digits. Such an image is still read as one, and may be read wrongly.
+Not done here: digits that touch each other stay one piece, which a network should refuse; lines of writing; a page
+turned by more than a few degrees.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import grouping
 from .errors import DataError
-from .strokes import Float, Prepared, prepare_raster
+from .paper import ink_of, otsu, spread, without_rules
+from .strokes import FIT, INK_WIDTH, Float, Prepared, prepare_raster
 
-__all__ = ["grey", "otsu", "prepare"]
+__all__ = ["Sheet", "grey", "otsu", "prepare", "prepare_all", "sheet"]
 
-WORKING_SIDE = 400  # pixels of the longer side that are worked on; larger images are averaged down first
+WORKING_SIDE = 560  # pixels of the longer side that are worked on; larger images are averaged down first
 MAX_PIXELS = 100_000_000
-CONTRAST = 16 / 255  # less than this between paper and ink is an empty sheet
 FAINT = 0.06  # of full ink: paler pixels beside ink belong to the paper
+JOINS = 0.3  # of full ink: what paler pixels alone connect are two pieces
 SPECK = 0.03  # of the largest piece of ink: smaller pieces are specks
 FRAME = 0.5  # of the area: more "ink" than this is a frame, and what it encloses is the paper
+SOLID = 0.7  # of its own box: a large piece that fills more is a sheet before a background
+LARGE = 0.12  # of the area, for such a piece
+EDGE = 0.5  # of a side: a piece along that much of the border is the edge of the page, where other ink is at hand
+FINE_LINE = 1.3  # pixels of the 28x28: a thinner line is broadened
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 
 
-def prepare(pixels: NDArray[Any]) -> Prepared | None:
-    """Find the digit in an image and make the 28x28 image that a network reads.
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """The ink of an image, piece by piece.
+
+    ink: (H, W), 0 to 1. label: (H, W), 0 paper, 1, 2, .. the pieces. line: the width of the pen's line, in pixels.
+    step, corner: pixels of the image given to one of `ink`, and the row and column there where it begins.
+    """
+
+    ink: Float
+    label: NDArray[np.intp]
+    line: float
+    step: int
+    corner: tuple[int, int]
+
+    def layout(self) -> grouping.Layout:
+        """Which pieces may make one digit."""
+        return grouping.lay_out(grouping.of_labels(self.label, self.line))
+
+    def prepared(self, pieces: Sequence[int] | None = None) -> Prepared | None:
+        """The 28x28 image of some pieces (from 0; all when left out), `box` in pixels of the image given."""
+        number = np.zeros(int(self.label.max()) + 1, np.bool_)
+        number[1:] = pieces is None
+        if pieces is not None:
+            number[np.asarray(pieces, np.intp) + 1] = True
+        ink = self.ink * number[self.label]
+        ready = prepare_raster(self._broadened(ink), threshold=FAINT)
+        if ready is None:
+            return None
+        x0, y0, x1, y1 = ready.box
+        row, column = self.corner
+        box = (x0 * self.step + column, y0 * self.step + row, x1 * self.step + column, y1 * self.step + row)
+        return replace(ready, box=box)
+
+    def _broadened(self, ink: Float) -> Float:
+        """Ink whose line would come out much thinner than MNIST's, with its line as broad as re-inked strokes'."""
+        rows, columns = np.flatnonzero(ink.max(axis=1) >= FAINT), np.flatnonzero(ink.max(axis=0) >= FAINT)
+        if not len(rows):
+            return ink
+        side = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+        reach = round((side * INK_WIDTH / FIT - self.line) / 2)
+        if self.line * FIT / side >= FINE_LINE or reach < 1:
+            return ink
+        top, left = max(0, rows[0] - reach), max(0, columns[0] - reach)
+        part = (slice(top, rows[-1] + reach + 1), slice(left, columns[-1] + reach + 1))
+        broad = np.zeros_like(ink)
+        broad[part] = _disc_spread(ink[part], reach)
+        return broad
+
+
+def _disc_spread(ink: Float, reach: int) -> Float:
+    """The largest ink within `reach` pixels, near enough: octagons by turns of a square and a cross."""
+    for turn in range(reach):
+        if turn % 2:
+            ink = spread(ink, 1)
+            continue
+        padded = np.pad(ink, 1)
+        ink = np.maximum(ink, np.maximum(padded[:-2, 1:-1], padded[2:, 1:-1]))
+        ink = np.maximum(ink, np.maximum(padded[1:-1, :-2], padded[1:-1, 2:]))
+    return ink
+
+
+def sheet(pixels: NDArray[Any]) -> Sheet | None:
+    """Find the ink of an image.
 
     Args:
         pixels: uint8 (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; any size, either polarity.
     Returns:
-        the image and the stages on the way, `box` in pixels of the image given; None when nothing stands out from the
-        paper.
+        its pieces; None when nothing stands out from the paper.
     Raises:
         DataError: another type or shape, no pixel, or more than 100 million.
     """
     light, step, corner = _reduced(_checked(pixels))
-    ink = _ink(light)
+    ink = ink_of(light)
     if ink is None:
         return None
-    mask = ink >= FAINT
-    if (ink >= 0.5).mean() > FRAME:
-        inside, at = _inside_frame(light, mask)
-        within = _ink(inside) if inside is not None else None
+    opening = _opening(ink)
+    if opening is not None:
+        top, bottom, left, right = opening
+        within = ink_of(light[top:bottom, left:right])
         if within is not None and (within >= 0.5).mean() <= FRAME:
-            ink, corner = within, (corner[0] + at[0] * step, corner[1] + at[1] * step)
-            mask = ink >= FAINT
-    ready = prepare_raster(ink * _without_specks(mask, ink >= 0.5), threshold=FAINT)
-    if ready is None:
+            ink, corner = within, (corner[0] + top * step, corner[1] + left * step)
+    ink = without_rules(ink)
+    if ink is None:
         return None
-    x0, y0, x1, y1 = ready.box
-    row, column = corner
-    return replace(ready, box=(x0 * step + column, y0 * step + row, x1 * step + column, y1 * step + row))
+    ink = ink * _digits_only(ink)
+    label = components(ink >= JOINS)
+    if not label.any():
+        label = components(ink >= FAINT)
+    if not label.any():
+        return None
+    label = _grown(label, ink >= FAINT)
+    return Sheet(ink, label, _line_width(ink), step, corner)
+
+
+def prepare(pixels: NDArray[Any]) -> Prepared | None:
+    """Find the ink in an image and make one 28x28 image of all of it.
+
+    Args:
+        pixels: as `sheet`.
+    Returns:
+        the image and the stages on the way, `box` in pixels of the image given; None when nothing stands out from the
+        paper.
+    Raises:
+        DataError: as `sheet`.
+    """
+    found = sheet(pixels)
+    return None if found is None else found.prepared()
+
+
+def prepare_all(pixels: NDArray[Any]) -> list[Prepared]:
+    """Find the digits in an image, told apart by their shapes and places alone; `numbers.read_image` asks a network.
+
+    Args:
+        pixels: as `sheet`.
+    Returns:
+        a 28x28 image and its stages for each digit, from left to right; none for an empty sheet.
+    Raises:
+        DataError: as `sheet`.
+    """
+    found = sheet(pixels)
+    if found is None:
+        return []
+    layout = found.layout()
+    scores = [layout.prior(group) for group in layout.groups]
+    row, _ = grouping.best_row(len(layout.units), layout.groups, scores)
+    made = [found.prepared(layout.parts(layout.groups[k])) for k in row]
+    return [ready for ready in made if ready is not None]
 
 
 def grey(pixels: NDArray[Any], paper: float = 1.0) -> Float:
@@ -77,27 +185,6 @@ def grey(pixels: NDArray[Any], paper: float = 1.0) -> Float:
         alpha = np.multiply(pixels[..., 3], scale, dtype=np.float32)
         luma = (luma - np.float32(paper)) * alpha + np.float32(paper)
     return luma
-
-
-def otsu(values: NDArray[Any]) -> float:
-    """The threshold that best splits numbers from 0 to 1 in two classes, on a histogram of 256 bins.
-
-    It maximises the variance between the classes,  w0 w1 (m0 - m1)^2.
-    Source: N. Otsu, "A threshold selection method from gray-level histograms", 1979.
-    """
-    counts, edges = np.histogram(values, bins=256, range=(0.0, 1.0))
-    weight = np.cumsum(counts)[:-1].astype(np.float64)
-    total = float(counts.sum())
-    centres = (edges[:-1] + edges[1:]) / 2
-    moment = np.cumsum(counts * centres)
-    rest = total - weight
-    valid = (weight > 0) & (rest > 0)
-    if not valid.any():
-        return 0.5
-    apart = np.where(valid, moment[:-1] / np.maximum(weight, 1) - (moment[-1] - moment[:-1]) / np.maximum(rest, 1), 0.0)
-    between = weight * rest * apart**2
-    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))  # empty bins between the classes tie: take the middle
-    return float(edges[1 + int(best[len(best) // 2])])
 
 
 def _checked(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -143,44 +230,69 @@ def _paper_beneath(pixels: NDArray[np.uint8]) -> float:
     return 0.0 if float((shown[:, :3] @ _LUMA).mean()) > 191.0 else 1.0
 
 
-def _ink(light: Float) -> Float | None:
-    """How much ink each pixel holds, 0 paper to 1 full, whatever the polarity; None for an empty sheet."""
-    height, width = light.shape
-    ring = max(1, round(0.03 * min(height, width)))
-    border = np.ones(light.shape, np.bool_)
-    border[ring:-ring, ring:-ring] = False
-    paper = np.float32(np.median(light[border]))
-    # Median absolute deviation to standard deviation, for normal noise: 1.4826.
-    noise = 1.4826 * float(np.median(np.abs(light[border] - paper)))
-    darker, lighter = np.maximum(paper - light, 0.0), np.maximum(light - paper, 0.0)
-    ink = darker if float((darker**2).sum()) >= float((lighter**2).sum()) else lighter
-    ink = np.maximum(ink - np.float32(3.0 * noise), 0.0)
-    if float(ink.max()) < CONTRAST:
-        return None
-    strong = ink[ink > otsu(ink)]
-    if not strong.size:
-        return None
-    full = np.float32(max(float(np.percentile(strong, 80)), CONTRAST))
-    return np.asarray(np.minimum(ink / full, 1.0), np.float32)
-
-
-def _inside_frame(light: Float, mask: NDArray[np.bool_]) -> tuple[Float | None, tuple[int, int]]:
-    """What lies inside the box of a frame's opening, less a margin, and the row and column where it begins."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+def _opening(ink: Float) -> tuple[int, int, int, int] | None:
+    """The rows and columns, from and to, inside a frame of "ink" or inside a sheet that lies before a background."""
+    strong = ink >= 0.5
+    if float(strong.mean()) > FRAME:
+        box = _box(ink >= FAINT)
+    else:
+        label = components(strong)
+        area = np.bincount(label.reshape(-1))
+        area[0] = 0
+        box = _box(label == int(area.argmax()))
+        span = (box[1] - box[0]) * (box[3] - box[2])
+        if span < LARGE * ink.size or int(area.max()) < SOLID * span:
+            return None
+    top, bottom, left, right = box
     margin = max(1, round(0.02 * min(bottom - top, right - left)))
-    inside = light[top + margin : bottom - margin, left + margin : right - margin]
-    return (inside if min(inside.shape) >= 5 else None), (top + margin, left + margin)
+    top, bottom, left, right = top + margin, bottom - margin, left + margin, right - margin
+    return (top, bottom, left, right) if min(bottom - top, right - left) >= 5 else None
 
 
-def _without_specks(mask: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the connected pieces of `mask` that hold enough of `strong`, beside the piece that holds most."""
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """First row, end row, first column, end column of what is true; something is."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _digits_only(ink: Float) -> NDArray[np.bool_]:
+    """Drop specks, and the edge of the page where it runs along the border beside other ink."""
+    mask = ink >= FAINT
     label = components(mask)
-    size = np.bincount(label[strong & mask], minlength=int(np.max(label)) + 1)
+    count = int(np.max(label))
+    size = np.bincount(label[(ink >= 0.5) & mask], minlength=count + 1)
     size[0] = 0  # what is not in the mask
+    along = np.zeros(count + 1)
+    for side in (label[0], label[-1], label[:, 0], label[:, -1]):
+        along = np.maximum(along, np.bincount(side, minlength=count + 1) / len(side))
+    along[0] = 0
+    inner = np.where(along < EDGE, size, 0)
+    if float(np.max(inner)) >= 0.001 * ink.size:
+        size = inner
     keep = size >= max(1.0, SPECK * float(np.max(size)))
     keep[0] = False
     return np.asarray(keep[label], np.bool_)
+
+
+def _grown(label: NDArray[np.intp], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Give the pale pixels of the mask to the piece they are nearest to, step by step."""
+    label = label.copy()
+    while True:
+        open_pixels = mask & (label == 0)
+        wider = np.where(open_pixels, spread(label, 1), label)
+        if np.array_equal(wider, label):
+            return np.asarray(label, np.intp)
+        label = wider
+
+
+def _line_width(ink: Float) -> float:
+    """The width of the pen's line: twice the area over the length of the outline.
+
+    The outline's length is the number of steps between ink and paper along rows and columns, times pi/4 (Crofton).
+    """
+    padded = np.pad(ink, 1) >= 0.5
+    steps = int((padded[1:] != padded[:-1]).sum()) + int((padded[:, 1:] != padded[:, :-1]).sum())
+    return max(1.0, 2.0 * float(ink.sum()) / max(steps * np.pi / 4, 1.0))
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import grouping, strokes
+from . import grouping, images, strokes
 from .data.unipen import Digit
 from .errors import DataError
 from .reading import Reading, Rules, judge, rules_of
@@ -27,7 +27,7 @@ from .strokes import Box, Prepared, Stroke
 if TYPE_CHECKING:
     from .model import Sequential
 
-__all__ = ["Number", "Place", "compose", "measure", "read"]
+__all__ = ["Number", "Place", "compose", "measure", "read", "read_image"]
 
 
 COST = 1.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
@@ -78,6 +78,31 @@ def read(model: Sequential, drawn: Sequence[Stroke], extent: float, rules: Rules
         made.append(ready)
         owners.append(sorted({pieces[k][0] for k in part}))
     return _places(model, layout, made, owners, rules)
+
+
+def read_image(model: Sequential, pixels: NDArray[Any], rules: Rules | None = None) -> list[Place]:
+    """Read the digits in a photo, scan or screenshot from left to right.
+
+    Args:
+        model, rules: as `read`. pixels: as `images.prepare`.
+    Returns:
+        a place for each digit, `box` in pixels of the image, `strokes` empty; none for an empty sheet.
+    Raises:
+        DataError: as `images.prepare`; a network of other classes.
+    """
+    found = images.sheet(pixels)
+    if found is None:
+        return []
+    layout = found.layout()
+    if len(layout.groups) == 1:
+        whole = found.prepared()
+        return [] if whole is None else [_alone(model, whole, [], rules)]
+    made = []
+    for group in layout.groups:
+        ready = found.prepared(layout.parts(group))
+        assert ready is not None  # every piece has ink
+        made.append(ready)
+    return _places(model, layout, made, [[] for _ in made], rules)
 
 
 _ONE = grouping.Layout([[0]], np.zeros(0), [(0, 1)])

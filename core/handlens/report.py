@@ -1,0 +1,83 @@
+"""What a model reaches, measured once and kept in its file: MNIST, drawn digits, and what is no digit.
+
+The page and the README quote these numbers; nothing here is chosen by them. What is chosen (temperature, threshold) is
+chosen by `calibrate`, on writers who neither train nor report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import calibration, drawn
+from .data import generator, unipen
+from .reading import Rules
+from .strokes import prepare
+
+if TYPE_CHECKING:
+    from .data.mnist import Mnist
+    from .model import Sequential
+
+__all__ = ["calibrate", "record"]
+
+DIGITS = 1500  # of the generator, where the pen strokes are not here
+CHOOSING, REPORTING = 101, 202  # seeds of these digits: other ones than any training's
+
+
+def writers(part: str) -> tuple[list[unipen.Digit], str]:
+    """The digits of a part of the writers and what they are; the generator's where the strokes are not here."""
+    path = unipen.find_file()
+    if path is None:
+        seed = CHOOSING if part == "choose" else REPORTING
+        return generator.digits(DIGITS, seed), "generated digits: the pen strokes were not at hand"
+    remainder = {"choose": "leaves 1 when divided by 5", "report": "is divisible by 5"}[part]
+    return unipen.split(unipen.read(path), part), f"UCI pen digits, writers whose number {remainder}"
+
+
+def calibrate(model: Sequential) -> None:
+    """Fold the best temperature into the last layer and choose the threshold, on the choosing writers' drawings.
+
+    Sets the model's metadata "temperature" and "refusal".
+    """
+    digits, source = writers("choose")
+    images, labels = _images(digits)
+    calibration.fold(model, calibration.temperature(model.predict(images, logits=True), labels))
+    answer = calibration.threshold(model.predict(images))
+    model.metadata["refusal"] = {
+        "answer": answer,
+        "sure": max(Rules().sure, answer),
+        "rule": "a digit is answered where its share reaches 'answer'; else none, or unsure between two",
+        "chosen_on": source,
+        "drawings": len(images),
+    }
+
+
+def _images(digits: Sequence[unipen.Digit]) -> tuple[Any, Any]:
+    """Each digit drawn as usual and once anywhere, ready to be read, with its label."""
+    drawings = [*drawn.USUAL.draw(digits), *drawn.ANYWHERE.draw(digits, drawn.SEED)]
+    ready = [prepare(strokes, drawn.EXTENT) for strokes in drawings]
+    pairs = [(p.image, d.label) for p, d in zip(ready, [*digits, *digits], strict=True) if p is not None]
+    return np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs])
+
+
+def record(model: Sequential, data: Mnist, seed: int = 0, sample: int = 0) -> dict[str, float]:
+    """Measure a model and write what was found into its metadata ("accuracy", "test_loss", "mnist", "drawn").
+
+    Args:
+        model: a reader of digits. data: MNIST. seed: of scattered drawings. sample: at most so many drawn digits.
+    Returns:
+        "accuracy" and "loss" on MNIST's test images.
+    """
+    test = model.evaluate(data.test_images, data.test_labels)
+    digits, source = writers("report")
+    mnist = drawn.measure_mnist(model, data.test_images, data.test_labels)
+    found = drawn.measure(model, digits, seed=seed, sample=sample, rejects=drawn.held_out(drawn.REJECTS))
+    model.metadata |= {
+        "accuracy": test["accuracy"],
+        "test_loss": test["loss"],
+        "mnist": mnist,
+        "drawn": {"source": source, **found},
+    }
+    return test

@@ -34,7 +34,7 @@ HEIGHT = 400.0  # tablet units that a digit is high, about as in the UCI collect
 
 @dataclass(frozen=True, eq=False)
 class Reject:
-    """One drawing that is not a digit: its family, and its strokes as in `unipen.Digit`."""
+    """One drawing that is not a digit: its family, and its strokes, (n, 2) points x, y, y down, of any size."""
 
     family: str
     strokes: Strokes
@@ -113,7 +113,7 @@ def rejects(count: int, seed: int, families: Sequence[str] | None = None) -> lis
     for i, name in enumerate(names):
         at = np.flatnonzero(chosen == i)
         for j, strokes in zip(at, _draw(name, len(at), rng) if len(at) else [], strict=True):
-            out[j] = Reject(name, _sized(strokes))
+            out[j] = Reject(name, strokes)
     return [r for r in out if r is not None]
 
 
@@ -161,11 +161,12 @@ def _draw(family: str, count: int, rng: np.random.Generator) -> list[Strokes]:
 
 def _glyphs(kinds: list[tuple[str, str]], count: int, rng: np.random.Generator) -> list[Strokes]:
     """Glyphs, each (font, character), chosen evenly and written by hand."""
+    read = {font: fonts.glyphs(font) for font in sorted({font for font, _ in kinds})}
     chosen = rng.integers(len(kinds), size=count)
     out: list[Strokes] = [[] for _ in range(count)]
     for i in np.unique(chosen):
         font, character = kinds[i]
-        strokes = fonts.glyphs(font)[character]
+        strokes = read[font][character]
         at = np.flatnonzero(chosen == i)
         ends = np.cumsum([len(s) for s in strokes])
         points = human.write(np.repeat(np.concatenate(strokes)[None], len(at), axis=0), ends, rng)
@@ -176,19 +177,22 @@ def _glyphs(kinds: list[tuple[str, str]], count: int, rng: np.random.Generator) 
 
 def _symbols(count: int, rng: np.random.Generator) -> list[Strokes]:
     """Signs of a keyboard that are not a digit's shape: not / \\ | ( ) [ ] { } < > ! , ' - _."""
-    kinds = [(f, c) for f in fonts.TRAINED for c in '&%$#@=+*?:;"' if c in fonts.glyphs(f)]
+    kinds = [(f, c) for f in fonts.TRAINED for c in sorted(set('&%$#@=+*?:;"') & fonts.glyphs(f).keys())]
     return _glyphs(kinds, count, rng)
 
 
 def _letter_pair(count: int, rng: np.random.Generator) -> list[Strokes]:
     """Two or three letters in a row, of one font."""
-    out = []
-    letters = {f: _glyphs([(f, c) for c in fonts.LETTERS], count, rng) for f in fonts.TRAINED}
-    for _ in range(count):
-        font = fonts.TRAINED[rng.integers(len(fonts.TRAINED))]
-        parts = [letters[font][j] for j in rng.integers(count, size=rng.integers(2, 4))]
-        out.append(_row(parts, rng.uniform(0.05, 0.35, len(parts)), rng))
-    return out
+    many = rng.choice((2, 2, 3), count)
+    font = rng.integers(len(fonts.TRAINED), size=count)
+    of_letter = np.repeat(font, many)
+    letters: list[Strokes] = [[] for _ in of_letter]
+    for i in np.unique(font):
+        at = np.flatnonzero(of_letter == i)
+        for j, strokes in zip(at, _glyphs([(fonts.TRAINED[i], c) for c in fonts.LETTERS], len(at), rng), strict=True):
+            letters[j] = strokes
+    rest = iter(letters)
+    return [_row([next(rest) for _ in range(n)], rng.uniform(0.05, 0.35, n), rng) for n in many]
 
 
 # Digits that are not one digit.

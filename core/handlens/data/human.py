@@ -24,9 +24,9 @@ class Hand:
     """How much a hand varies; each is the standard deviation of a normal distribution unless said otherwise.
 
     jitter: of a control point, in heights. ends: a stroke's end, along the stroke. stroke: a whole stroke's place.
-    waist: moves the middle up or down. taper: widens the top against the foot. aspect: of the width's logarithm.
-    slant, slant_mean: x per y. turn: degrees. wobble: a smooth bending of the whole sign. tremor: largest, per point.
-    rounding: largest, 0 to 1, of corners.
+    waist: moves the middle up or down. taper: widens the top against the foot. aspect, aspect_mean: of the width's
+    logarithm. slant, slant_mean: x per y. turn: degrees. wobble: a smooth bending of the whole sign. tremor: largest,
+    per point. rounding: largest, 0 to 1, of corners.
     """
 
     jitter: float = 0.028
@@ -34,8 +34,9 @@ class Hand:
     stroke: float = 0.02
     waist: float = 0.16
     taper: float = 0.16
-    aspect: float = 0.22
-    slant: float = 0.2
+    aspect: float = 0.2
+    aspect_mean: float = -0.08
+    slant: float = 0.18
     slant_mean: float = 0.12
     turn: float = 5.0
     wobble: float = 0.022
@@ -44,7 +45,20 @@ class Hand:
 
 
 LOOSE = Hand()
-STEADY = Hand(0.014, 0.03, 0.012, 0.08, 0.1, 0.16, 0.14, 0.05, 5.0, 0.014, 0.006, 0.7)
+STEADY = Hand(
+    0.014,
+    0.03,
+    0.012,
+    waist=0.08,
+    taper=0.1,
+    aspect=0.16,
+    aspect_mean=0.0,
+    slant=0.14,
+    slant_mean=0.05,
+    wobble=0.014,
+    tremor=0.006,
+    rounding=0.7,
+)
 
 
 def sample(template: Template, count: int, rng: np.random.Generator, hand: Hand = LOOSE) -> Float:
@@ -79,14 +93,14 @@ def write(points: Float, ends: NDArray[np.intp], rng: np.random.Generator, hand:
     """
     n = len(points)
 
-    def normal(deviation: float, mean: float = 0.0, limit: float = 2.5) -> Float:
-        return np.asarray(mean + deviation * np.clip(rng.standard_normal((n, 1)), -limit, limit))
+    def normal(deviation: float, mean: float = 0.0, low: float = -2.5, high: float = 2.5) -> Float:
+        return np.asarray(mean + deviation * np.clip(rng.standard_normal((n, 1)), low, high))
 
     x, y = points[..., 0], points[..., 1]
     middle = (x.min(axis=1, keepdims=True) + x.max(axis=1, keepdims=True)) / 2
     x = x - middle
     y = y + normal(hand.waist) * np.sin(np.pi * np.clip(y, 0.0, 1.0)) / np.pi
-    x = x * (1 + normal(hand.taper) * (0.5 - y)) * np.exp(normal(hand.aspect))
+    x = x * (1 + normal(hand.taper) * (0.5 - y)) * np.exp(normal(hand.aspect, hand.aspect_mean, -1.7, 2.0))
     for frequency in (0.6, 1.1):  # waves to a height
         phase = rng.uniform(0.0, 2 * np.pi, (n, 4))
         amplitude = normal(hand.wobble / frequency), normal(hand.wobble / frequency)
@@ -98,26 +112,30 @@ def write(points: Float, ends: NDArray[np.intp], rng: np.random.Generator, hand:
     x = x + normal(hand.slant, hand.slant_mean) * (0.5 - y)
     angle = np.deg2rad(normal(hand.turn))
     x, y = np.cos(angle) * x - np.sin(angle) * (y - 0.5), np.sin(angle) * x + np.cos(angle) * (y - 0.5)
-    out = np.stack([x, y], axis=-1)
-    out += _tremor(out.shape, ends, rng, hand.tremor)
-    return _rounded(out, ends, rng.uniform(0.0, hand.rounding, (n, 1, 1)))
+    out = np.stack([x, y])
+    noise = rng.standard_normal(out.shape)
+    # Noise that lasts a few points is a line's unsteadiness and not a point's.
+    noise[..., 1:-1] = (noise[..., :-2] + noise[..., 1:-1] + noise[..., 2:]) / np.sqrt(3)
+    out += noise * rng.uniform(0.0, hand.tremor, (n, 1))
+    _round(out, ends, rng.uniform(0.0, hand.rounding, (n, 1)))
+    return np.ascontiguousarray(np.moveaxis(out, 0, -1))
 
 
-def _tremor(shape: tuple[int, ...], ends: NDArray[np.intp], rng: np.random.Generator, largest: float) -> Float:
-    """Noise that lasts a few points, so that it is a line's unsteadiness and not a point's."""
-    noise = rng.standard_normal(shape)
-    noise[:, 1:-1] = (noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:]) / np.sqrt(3)
-    return np.asarray(noise * rng.uniform(0.0, largest, (shape[0], 1, 1)))
+def _round(points: Float, ends: NDArray[np.intp], amount: Float) -> None:
+    """Draw each point towards the middle of its neighbours, up to six times; the ends of strokes stay.
 
-
-def _rounded(points: Float, ends: NDArray[np.intp], amount: Float) -> Float:
-    """Draw each point towards the middle of its neighbours, up to six times; the ends of strokes stay."""
-    inner = np.ones(points.shape[1], np.bool_)
-    inner[ends - 1] = False
-    inner[0] = False
-    inner[ends[:-1]] = False
-    at = np.flatnonzero(inner)
+    points: (2, n, m), changed in place. amount: (n, 1), 0 for never to 1 for all six times.
+    """
+    if points.shape[-1] < 3:
+        return
+    inner = np.ones(points.shape[-1])
+    inner[ends - 1] = 0.0
+    inner[ends[:-1]] = 0.0
     for i in range(_MOST_ROUNDING):
         part = np.clip(amount * _MOST_ROUNDING - i, 0.0, 1.0) * 0.5
-        points[:, at] += part * ((points[:, at - 1] + points[:, at + 1]) / 2 - points[:, at])
-    return points
+        if not part.any():
+            break
+        change = (points[..., :-2] + points[..., 2:]) / 2
+        change -= points[..., 1:-1]
+        change *= part * inner[1:-1]
+        points[..., 1:-1] += change

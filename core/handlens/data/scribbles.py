@@ -131,7 +131,8 @@ SIGNS: dict[str, tuple[str, ...]] = {
 
 def split(points: Float, ends: NDArray[np.intp]) -> list[Strokes]:
     """Take drawings of one structure, points (n, m, 2), apart into the strokes of each."""
-    return [np.split(one, ends[:-1]) for one in points]
+    spans = [slice(int(a), int(b)) for a, b in zip((0, *ends[:-1]), ends, strict=True)]
+    return [[one[span] for span in spans] for one in points]
 
 
 def _sign(name: str, count: int, rng: np.random.Generator) -> list[Strokes]:

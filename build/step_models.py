@@ -46,10 +46,59 @@ def read_index() -> list[dict[str, Any]]:
     return entries
 
 
-def fill_readme() -> bool:
-    """Put the table of the weights and the plan of one small network into the README; True when it changed."""
+def share(value: float | None) -> str:
+    """A share in percent."""
+    return "" if value is None else f"{value:.2%}"
+
+
+DRAWN = {
+    "drawn": "usual",
+    "brush": "any brush",
+    "size": "any size",
+    "corner": "quarter size, corner",
+    "rotation": "turned up to 15°",
+    "worst_writer": "worst writer",
+    "drawn_ece": "calibration error",
+    "drawn_refused": "not answered",
+    "rejects_refused": "no digit: refused",
+}
+
+
+def drawn_table(entries: list[dict[str, Any]]) -> str:
+    """What each model makes of drawn digits: of each group of conditions the lowest."""
+    rows = [
+        [f"`{e['name']}`", *(share(e["measured"][key]) for key in DRAWN)] for e in entries if e["measured"] is not None
+    ]
+    return readme_tables.table(["model", *DRAWN.values()], rows)
+
+
+def sources_table(entries: list[dict[str, Any]]) -> str:
+    """The models as they are and those trained without one source or another, each by its own training."""
+    kept = ("mnist", "mnist_shifted", "drawn", "rotation", "worst_writer", "rejects_refused")
+    rows = [
+        [
+            f"`{row['name']}`",
+            ", ".join(row["sources"]),
+            "yes" if row["augmented"] else "no",
+            str(row["epochs"]),
+            *(share(row[key]) for key in kept),
+        ]
+        for e in entries
+        for row in ([e["measured"]] if e["measured"] else []) + e["compared"]
+    ]
+    head = ["model", "sources", "augmented", "epochs", "MNIST", "moved by 2 px"]
+    return readme_tables.table([*head, "drawn", "turned", "worst writer", "no digit: refused"], rows, 3)
+
+
+def fill_readme(entries: list[dict[str, Any]]) -> bool:
+    """Put the tables of the weights and the plan of one small network into the README; True when it changed."""
     plan = json.loads(ask("summary", "cnn-small", "--plan", "--json"))["plan"]
-    tables = {"models": ask("index", MODELS), "plan": f"```\n{plan}\n```"}
+    tables = {
+        "models": ask("index", MODELS),
+        "plan": f"```\n{plan}\n```",
+        "drawn": drawn_table(entries),
+        "sources": sources_table(entries),
+    }
     changed = [readme_tables.insert(name, content) for name, content in tables.items()]
     return any(changed)
 
@@ -61,7 +110,7 @@ def ensure() -> list[dict[str, Any]]:
         return []
     step_setup.python_environment()
     stamp = Stamp(STAMPS / "models.json")
-    now = digest_of("models 1", *weights, *files_under(CORE / "handlens"), BUILD / "step_models.py")
+    now = digest_of("models 2", *weights, *files_under(CORE / "handlens"), BUILD / "step_models.py")
     if stamp.fresh(now, MODELS) and INDEX.is_file():
         return json.loads(INDEX.read_text("utf-8"))  # type: ignore[no-any-return]
     entries = read_index()
@@ -78,7 +127,7 @@ def main() -> int:
     entries = ensure()
     if not entries:
         raise BuildError("web/models/ holds no weights; train some with `.venv/bin/handlens train`.")
-    changed = fill_readme()
+    changed = fill_readme(entries)
     print(readme_tables.between("models"))
     say("models", f"{len(entries)} models; README.md {'updated' if changed else 'was up to date'}")
     return 0

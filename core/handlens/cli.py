@@ -1,4 +1,4 @@
-"""The command line: ``handlens train | evaluate | predict | summary | bench | doctor``; ``--json`` for machines."""
+"""The command line: ``handlens COMMAND``, one module each in ``commands/``; ``--json`` for machines."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="folder of .safetensors files, for instance web/models")
 
 
+def add_measure(parser: argparse.ArgumentParser) -> None:
+    """Options of ``measure``."""
+    parser.add_argument("weights", help="a .safetensors file; what is found is written into it")
+    parser.add_argument("--compare", nargs="+", default=[], metavar="FILE", help="measured models to put beside it")
+    parser.add_argument("--data", help="folder with the MNIST files (default: the project's .cache/mnist)")
+    parser.add_argument("--sample", type=int, default=0, help="draw at most N of the digits (default: all)")
+
+
 def add_bench(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench``."""
     parser.add_argument("--name", default="convnet", help="named network (default convnet)")
@@ -81,6 +89,7 @@ COMMANDS = {
     "predict": (add_predict, "read digits from image files"),
     "summary": (add_summary, "shapes, parameters, multiply-adds and bytes per layer"),
     "index": (add_index, "list the models of a folder from their metadata"),
+    "measure": (add_measure, "measure a model as train does at its end, and keep the figures in its file"),
     "bench": (add_bench, "time training steps and inference, beside PyTorch where it is installed"),
     "doctor": (add_doctor, "what can run here, and why not"),
 }

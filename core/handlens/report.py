@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import calibration, drawn
+from . import calibration, drawn, numbers
 from .data import generator, unipen
+from .errors import DataError
 from .reading import Rules
 from .strokes import prepare
 
@@ -20,17 +21,18 @@ if TYPE_CHECKING:
     from .data.mnist import Mnist
     from .model import Sequential
 
-__all__ = ["calibrate", "record"]
+__all__ = ["calibrate", "record", "row"]
 
 DIGITS = 1500  # of the generator, where the pen strokes are not here
-CHOOSING, REPORTING = 101, 202  # seeds of these digits: other ones than any training's
+NUMBERS = 300  # composed numbers of each kind
+CHOOSING = 101  # seed of those that choose; the report's is drawn.SEED
 
 
 def writers(part: str) -> tuple[list[unipen.Digit], str]:
     """The digits of a part of the writers and what they are; the generator's where the strokes are not here."""
     path = unipen.find_file()
     if path is None:
-        seed = CHOOSING if part == "choose" else REPORTING
+        seed = CHOOSING if part == "choose" else drawn.SEED
         return generator.digits(DIGITS, seed), "generated digits: the pen strokes were not at hand"
     remainder = {"choose": "leaves 1 when divided by 5", "report": "is divisible by 5"}[part]
     return unipen.split(unipen.read(path), part), f"UCI pen digits, writers whose number {remainder}"
@@ -63,7 +65,8 @@ def _images(digits: Sequence[unipen.Digit]) -> tuple[Any, Any]:
 
 
 def record(model: Sequential, data: Mnist, seed: int = 0, sample: int = 0) -> dict[str, float]:
-    """Measure a model and write what was found into its metadata ("accuracy", "test_loss", "mnist", "drawn").
+    """Measure a model and write what was found into its metadata ("accuracy", "test_loss", "mnist", "drawn",
+    "numbers").
 
     Args:
         model: a reader of digits. data: MNIST. seed: of scattered drawings. sample: at most so many drawn digits.
@@ -80,4 +83,39 @@ def record(model: Sequential, data: Mnist, seed: int = 0, sample: int = 0) -> di
         "mnist": mnist,
         "drawn": {"source": source, **found},
     }
+    if source.startswith("UCI"):  # numbers are composed of digits by one hand
+        model.metadata["numbers"] = {
+            "apart": numbers.measure(model, digits, drawn.SEED, count=NUMBERS),
+            "touching": numbers.measure(model, digits, drawn.SEED, count=NUMBERS, touching="ink"),
+            "joined": numbers.measure(model, digits, drawn.SEED, count=NUMBERS, touching="pen"),
+        }
     return test
+
+
+def row(model: Sequential) -> dict[str, Any]:
+    """What a measured model was trained on and reaches, in few numbers: a row of a table.
+
+    Raises:
+        DataError: the model has not been measured.
+    """
+    metadata = model.metadata
+    if "drawn" not in metadata or "mnist" not in metadata:
+        raise DataError(f"{model.name} has not been measured; run: handlens measure FILE")
+    found, recipe = metadata["drawn"], metadata["recipe"]
+    lowest = found["lowest"]
+    return {
+        "name": model.name,
+        "sources": [part["source"] for part in metadata["data"].get("sources", [{"source": "mnist"}])],
+        "augmented": recipe.get("augment") is not None,
+        "epochs": recipe["epochs"],
+        "command": metadata["command"],
+        "mnist": metadata["accuracy"],
+        "mnist_shifted": metadata["mnist"]["shifted"]["accuracy"],
+        "mnist_ece": metadata["mnist"]["ece"],
+        "drawn": found["accuracy"],
+        "drawn_ece": found["ece"],
+        "drawn_refused": found["refused"],
+        **{group: lowest[group]["accuracy"] for group in ("brush", "size", "corner", "rotation")},
+        "worst_writer": min(row["accuracy"] for row in found["by_writer"]) if found["by_writer"] else None,
+        "rejects_refused": found.get("rejects", {}).get("refused"),
+    }

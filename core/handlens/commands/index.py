@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from .. import report
 from ..architectures import ARCHITECTURES
 from ..errors import DataError
 from ..io.model_file import load
@@ -28,6 +29,9 @@ def entry(path: Path) -> dict[str, Any]:
         "multiply_adds": summary.multiply_adds,
         **recorded,
         "command": model.metadata.get("command"),
+        "measured": report.row(model) if "drawn" in model.metadata else None,
+        "compared": model.metadata.get("compared", []),
+        "numbers": model.metadata.get("numbers"),
     }
 
 

@@ -40,10 +40,15 @@ class Reject:
     strokes: Strokes
 
     def drawn(
-        self, extent: float = 280.0, size: float = 200.0, width: float = 18.0, centre: tuple[float, float] | None = None
+        self,
+        extent: float = 280.0,
+        size: float = 200.0,
+        width: float = 18.0,
+        centre: tuple[float, float] | None = None,
+        rotation: float = 0.0,
     ) -> list[Stroke]:
-        """Draw it on a pad; arguments and result as of `unipen.Digit.drawn`."""
-        return Digit(-1, -1, -1, self.strokes).drawn(extent, size, width, centre)
+        """Draw it on a pad; arguments, result and errors as of `unipen.Digit.drawn`."""
+        return Digit(-1, -1, -1, self.strokes).drawn(extent, size, width, centre, rotation)
 
 
 def digits(count: int, seed: int, styles: Sequence[str] | None = None) -> list[Digit]:

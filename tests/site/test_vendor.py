@@ -10,6 +10,7 @@ from pathlib import Path
 import buildkit
 import pytest
 import step_vendor
+from handlens.data import fonts
 
 GOOD = {"a.js": b"alpha", "b.wasm": b"beta" * 1000}
 
@@ -118,6 +119,9 @@ def test_every_vendored_file_is_in_the_one_lock_file() -> None:
     assert versions["micropython"] == "1.27.0"
     assert versions["numpy"] == "2.0.2"
     assert versions["mnist"] == "1.2.6"
+    assert versions["fonts"] == "2.0.0"
+    assert {file.name for file in sources["fonts"].files} == {f"{name}.svg" for name in fonts.FONTS}
+    assert not any(file.ship for file in sources["fonts"].files)
     for source in sources.values():
         assert source.origins
         for origin in source.origins:

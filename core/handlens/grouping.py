@@ -69,6 +69,11 @@ class Layout:
     odds: Floats
     groups: list[Group]
 
+    @property
+    def crowded(self) -> bool:
+        """More pieces, surely apart, than a number has digits."""
+        return len(self.groups) > MAX_CANDIDATES
+
     def parts(self, group: Group) -> list[int]:
         """The parts of a group, in their own order."""
         return sorted(part for unit in self.units[group[0] : group[1]] for part in unit)

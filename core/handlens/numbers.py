@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Number", "Place", "compose", "measure", "read", "read_image"]
 
 
-COST = 1.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
-TRUST = 0.6  # probability of a place from which its grouping is believed
+COST = 2.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
+TRUST = 0.8  # probability of a place from which its grouping is believed
 FOURS = 4  # images predicted at a time: so two programs, for one image and for four, serve every drawing
-MAX_DIGITS = 12  # of a number
 WIDE = 0.85  # of its height: a refused place wider than this may be two digits
 
 
@@ -67,9 +66,9 @@ def read(model: Sequential, drawn: Sequence[Stroke], extent: float, rules: Rules
     if not pieces:
         return []
     layout = grouping.lay_out(grouping.of_paths([p.points for _, p in pieces])) if len(pieces) > 1 else _ONE
-    if len(layout.groups) == 1:
+    if len(layout.groups) == 1 or layout.crowded:
         whole = strokes.prepare(drawn, extent)
-        return [] if whole is None else [_alone(model, whole, sorted({i for i, _ in pieces}), rules)]
+        return [] if whole is None else [_alone(model, layout, whole, sorted({i for i, _ in pieces}), rules)]
     made, owners = [], []
     for group in layout.groups:
         part = layout.parts(group)
@@ -94,9 +93,9 @@ def read_image(model: Sequential, pixels: NDArray[Any], rules: Rules | None = No
     if found is None:
         return []
     layout = found.layout()
-    if len(layout.groups) == 1:
+    if len(layout.groups) == 1 or layout.crowded:
         whole = found.prepared()
-        return [] if whole is None else [_alone(model, whole, [], rules)]
+        return [] if whole is None else [_alone(model, layout, whole, [], rules)]
     made = []
     for group in layout.groups:
         ready = found.prepared(layout.parts(group))
@@ -116,20 +115,35 @@ def _left_of(drawn: Sequence[Stroke], index: int, extent: float) -> list[Stroke]
     return strokes._left_on_pad([stroke, *(s for s in drawn[index + 1 :] if s.erase and len(s.points))], extent)
 
 
-def _alone(model: Sequential, whole: Prepared, owners: list[int], rules: Rules | None) -> Place:
-    """The one place of ink that is not several digits."""
+def _alone(
+    model: Sequential, layout: grouping.Layout, whole: Prepared, owners: list[int], rules: Rules | None
+) -> Place:
+    """The one place of ink that is not several digits, or too many."""
     reading = judge(_shares(model, [whole])[0], rules or rules_of(model))
+    if layout.crowded:
+        reason = f"More than {grouping.MAX_CANDIDATES} pieces side by side. Write fewer digits."
+        reading = replace(reading, verdict="none", digit=None, sentence=reason)
+        return Place(reading, whole.box, owners, whole)
     return _explained(Place(reading, whole.box, owners, whole))
 
 
-def _shares(model: Sequential, made: Sequence[Prepared]) -> NDArray[np.float64]:
-    """The network's shares for each image, a batch of one or batches of four."""
+def checked_shares(model: Sequential, batch: NDArray[Any], batch_size: int = 256) -> NDArray[np.float64]:
+    """The network's shares (N, 10) or (N, 11) for images (N, 28, 28).
+
+    Raises:
+        DataError: a network of other classes. ShapeError: images of another shape.
+    """
     if model.output_shape not in ((10,), (11,)) or not model.loss.classifies:
         raise DataError(f"a network with outputs {model.output_shape} reads no digits; give one of 10 or 11 classes")
+    return np.asarray(model.predict(batch, batch_size=batch_size), np.float64)
+
+
+def _shares(model: Sequential, made: Sequence[Prepared]) -> NDArray[np.float64]:
+    """The shares of each image, a batch of one or batches of four."""
     batch = np.stack([p.image for p in made])
     if len(batch) > 1:
         batch = np.concatenate((batch, np.zeros((-len(batch) % FOURS, *batch.shape[1:]), batch.dtype)))
-    return np.asarray(model.predict(batch, batch_size=FOURS)[: len(made)], np.float64)
+    return checked_shares(model, batch, FOURS)[: len(made)]
 
 
 def _places(

@@ -44,14 +44,15 @@ def ink_of(light: Float) -> Float | None:
     paper: Float = np.full_like(light, middle)
     even = float(np.percentile(np.abs(light[border] - middle), 90)) <= EVEN or min(light.shape) < 40
     if not even:
-        paper = _surface(light, paper, border)
+        paper = _surface(light, float(middle), border)
     rest = light - paper
     dark = float((np.minimum(rest, 0.0) ** 2).sum()) >= float((np.maximum(rest, 0.0) ** 2).sum())
     noise = _noise(rest[border])
     if not even and float((np.abs(rest[border]) > max(0.06, 4.0 * noise)).mean()) > SHADOW:
+        dark = _darker_lines(light)
         paper = _surroundings(light, dark)
         rest = light - paper
-        noise = _noise(rest[border])
+        noise = max(_noise(rest[border]), 0.015)
     ink = np.maximum(-rest if dark else rest, 0.0)
     ink = np.maximum(ink - np.float32(3.0 * noise), 0.0)
     if float(ink.max()) < CONTRAST:
@@ -128,25 +129,35 @@ def _full(ink: Float) -> Float | None:
     return np.asarray(np.minimum(ink / full, 1.0), np.float32)
 
 
-def _surface(light: Float, start: Float, border: NDArray[np.bool_]) -> Float:
+def _surface(light: Float, middle: float, border: NDArray[np.bool_]) -> Float:
     """A quadratic in x and y, first through the border alone, then through all that lies near it."""
     height, width = light.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
     step = max(1, min(height, width) // 80)
-    paper = start.astype(np.float64)
-    for limit, here in ((0.6, border), (0.3, border), (0.2, None), (0.12, None), (0.08, None), (0.06, None)):
-        every = (slice(None, None, step),) * 2 if here is None else here
-        rows, values, fit = basis[every].reshape(-1, 6), light[every].reshape(-1), paper[every].reshape(-1)
-        rest = values - fit
-        limit = max(limit, 4.685 * _noise(rest))
-        weight = np.maximum(1 - (rest / limit) ** 2, 0.0) ** 2
+    thin = (slice(step // 2, None, step),) * 2
+    values = light[thin].astype(np.float64).reshape(-1)
+    on_border = border[thin].reshape(-1)
+    across, down = (np.broadcast_to(v, light.shape)[thin].reshape(-1) for v in (x, y))
+    rows = np.stack([np.ones_like(across), across, down, across**2, across * down, down**2], axis=1)
+    found = np.array([middle, 0, 0, 0, 0, 0], np.float64)
+    for limit, here in ((0.6, on_border), (0.3, on_border), *((n, on_border | True) for n in (0.2, 0.12, 0.08, 0.06))):
+        known, wanted = rows[here], values[here]
+        rest = wanted - known @ found
+        weight = np.maximum(1 - (rest / max(limit, 4.685 * _noise(rest))) ** 2, 0.0) ** 2
         if float(weight.mean()) < 0.1:
             break
-        moments = (rows * weight[:, None]).T
-        found = np.linalg.solve(moments @ rows + 1e-6 * len(rows) * np.eye(6), moments @ values)
-        paper = np.clip(basis @ found, 0.0, 1.0)
-    return np.asarray(paper, np.float32)
+        moments = (known * weight[:, None]).T
+        found = np.linalg.solve(moments @ known + 1e-6 * len(known) * np.eye(6), moments @ wanted)
+    a, b, c, d, e, f = found
+    return np.asarray(np.clip(a + b * x + d * x * x + (c + e * x) * y + f * y * y, 0.0, 1.0), np.float32)
+
+
+def _darker_lines(light: Float) -> bool:
+    """Whether thin structures are darker than what is around them; shadows are too broad to count."""
+    calm = _averaged(light, 1)
+    reach = max(2, round(REACH / 3 * min(light.shape) / 2))
+    closed, opened = -spread(-spread(calm, reach), reach), spread(-spread(-calm, reach), reach)
+    return float(((closed - calm) ** 2).sum()) >= float(((calm - opened) ** 2).sum())
 
 
 def _surroundings(light: Float, dark: bool) -> Float:
@@ -155,7 +166,7 @@ def _surroundings(light: Float, dark: bool) -> Float:
     calm = _averaged(light * sign, 1)
     reach = max(2, round(REACH * min(light.shape) / 2))
     closed = -spread(-spread(calm, reach), reach)
-    paper: Float = _averaged(closed, max(1, reach // 3)) * sign
+    paper: Float = _averaged(closed, max(1, reach // 12)) * sign
     return paper
 
 
@@ -176,15 +187,14 @@ def _ruled(ink: Float) -> Float:
     if height < 40 or width < 40:
         return ink
     columns = np.arange(0, width, max(1, width // 150))
-    shown = ink[:, columns] >= 0.15
-    from_middle = (columns - width / 2) / width
+    row, number = np.nonzero(ink[:, columns] >= 0.15)
+    away = columns[number] - width / 2
     best, found = -1.0, (0.0, np.zeros(height))
-    for tilt in np.linspace(-TILT, TILT, 29):
-        shift = np.round(tilt * width * from_middle).astype(np.intp)
-        rows = np.arange(height)[:, None] + shift
-        cover = np.where((rows >= 0) & (rows < height), shown[np.clip(rows, 0, height - 1), np.arange(len(columns))], 0)
-        profile = cover.mean(axis=1)
-        sharp = float((np.sort(profile)[-12:] ** 2).sum())
+    for tilt in np.linspace(-TILT, TILT, 57):
+        level = np.round(row - tilt * away).astype(np.intp)
+        inside = (level >= 0) & (level < height)
+        profile = np.bincount(level[inside], minlength=height) / len(columns)
+        sharp = float((np.partition(profile, height - 12)[-12:] ** 2).sum())
         if sharp > best:
             best, found = sharp, (float(tilt), profile)
     tilt, profile = found

@@ -60,7 +60,7 @@ def test_train_then_evaluate_predict_summary_index(
     bar[2 * 7 + 3, 4:24] = 1
     np.save(tmp_path / "seven.npy", bar)
     assert main(["predict", str(out), str(tmp_path / "seven.npy"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["answers"][0]["answer"] == 7
+    assert json.loads(capsys.readouterr().out)["answers"][0]["text"] == "7"
 
     assert main(["summary", str(out)]) == 0
     assert "7,850" in capsys.readouterr().out

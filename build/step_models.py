@@ -90,6 +90,27 @@ def sources_table(entries: list[dict[str, Any]]) -> str:
     return readme_tables.table([*head, "drawn", "turned", "worst writer", "no digit: refused"], rows, 3)
 
 
+NUMBERS = {
+    "apart": "natural spacing",
+    "touching": "two digits touch, each with strokes of its own",
+    "joined": "two digits joined by one stroke",
+}
+
+
+def numbers_table(entries: list[dict[str, Any]]) -> str:
+    """Whole numbers of two to five digits, as the first model reads them."""
+    kinds = next((e["numbers"] for e in entries if e["numbers"]), {})
+    rows = [
+        [
+            NUMBERS[kind],
+            f"{found['numbers']:,}",
+            *(share(found[key]) for key in ("right_share", "refused_share", "refused_or_right_share")),
+        ]
+        for kind, found in kinds.items()
+    ]
+    return readme_tables.table(["numbers", "count", "right of those answered", "refused", "refused or right"], rows)
+
+
 def fill_readme(entries: list[dict[str, Any]]) -> bool:
     """Put the tables of the weights and the plan of one small network into the README; True when it changed."""
     plan = json.loads(ask("summary", "cnn-small", "--plan", "--json"))["plan"]
@@ -98,6 +119,7 @@ def fill_readme(entries: list[dict[str, Any]]) -> bool:
         "plan": f"```\n{plan}\n```",
         "drawn": drawn_table(entries),
         "sources": sources_table(entries),
+        "numbers": numbers_table(entries),
     }
     changed = [readme_tables.insert(name, content) for name, content in tables.items()]
     return any(changed)

@@ -116,6 +116,6 @@ def row(model: Sequential) -> dict[str, Any]:
         "drawn_ece": found["ece"],
         "drawn_refused": found["refused"],
         **{group: lowest[group]["accuracy"] for group in ("brush", "size", "corner", "rotation")},
-        "worst_writer": min(row["accuracy"] for row in found["by_writer"]) if found["by_writer"] else None,
+        "worst_writer": lowest["brush"].get("writer_accuracy"),  # at the brush that suits the writer least
         "rejects_refused": found.get("rejects", {}).get("refused"),
     }

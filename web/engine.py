@@ -264,10 +264,8 @@ def trace(name: str) -> object:
 
 
 # -- teaching ----------------------------------------------------------------------------------------------------------
-REJECTS = {
-    "mix none": 100,
-    "none": 100,
-}  # drawings that are no digit: mixed in, and measured; only where there is a class
+# Drawings that are no digit, where a model has a class for those: how many are mixed in, and how many measured.
+REJECTS = {"mix none": 100, "none": 100}
 REJECT_SEED = 20250611
 
 teachers: dict = {}

@@ -7,6 +7,7 @@ from ui import (
     bars,
     dom,
     gallery,
+    hand,
     help,
     keyboard,
     link,
@@ -35,6 +36,7 @@ def show(reading) -> None:
     state["reading"], state["seen"] = reading, reading.seen
     places.show(reading)
     answer.show(reading, engine.backend or "numpy")
+    hand.show(reading)
     if reading.blank and engine.state != "ready":
         answer.waiting(engine)
     bars.show(reading)
@@ -313,6 +315,7 @@ slider = make_tools()
 keyboard.setup()
 numbers.setup(lambda: state["seen"])
 picture.setup(engine)
+hand.setup(engine, table, reader.changed)
 theme.setup([seen.repaint, strip.repaint, gallery.repaint])
 strip.clear()
 state["wired"] = True

@@ -29,6 +29,7 @@ class Models:
     def __init__(self, choose) -> None:
         self.rows, self.chosen, self.loaded, self.choose = [], "", set(), choose
         self.first = FIRST
+        self.after_load = None  # a coroutine, called with the name of every model that has just been loaded
         self.facts: dict = {}  # by model: what its file says was measured on drawings
 
     async def list(self, wanted: str) -> None:
@@ -62,6 +63,8 @@ class Models:
         _refused.discard(name)
         self.loaded.add(name)
         self.facts[name] = json.loads(loaded.facts)
+        if self.after_load is not None:
+            await self.after_load(name)
 
     def select(self, name: str) -> None:
         """Mark a model as the one that answers."""

@@ -4,12 +4,13 @@ Ink comes in parts: the paths of pen strokes, or the connected pieces of an imag
 profile, how far left and right it reaches in each of `ROWS` bands across the height of all ink. Two neighbours have the
 log-odds that a digit ends between them, from four lengths:
 
-    odds = 11.8 room - 2.8 overlap + 4.6 lower + 6.5 wide - 4.7
+    odds = 11.5 room - 3.2 overlap + 4.4 lower + 6.7 wide - 4.7
 
 room: the smallest way along a row between them, negative where they pass each other (their boxes' gap, where they
-share no row). overlap: of their boxes, as a share of the narrower. lower: the height of the lower one. wide: the width
-of both together. A logistic regression gave the numbers, on 3,900 pairs of strokes in numbers that `numbers.compose`
-made of the pen strokes of those writers who may be trained on; 97.7 % of the pairs fall on their side.
+share no row). overlap: of their boxes, as a share of the narrower's width (of 0.2 at least). lower: the height of the
+lower one. wide: the width of both together. A logistic regression gave the numbers, on 3,900 pairs of strokes in
+numbers that `numbers.compose` made of the pen strokes of the writers who may be trained on; 97.7 % of the pairs fall on
+their side. Strokes that pass each other by more than `PASSED` are of one digit.
 
 What is surely one digit is joined, what is surely two is cut; the rest gives candidates for a network to score, and the
 best row of groups is found by dynamic programming. The order of the strokes plays no part: one may write 77 and cross
@@ -31,6 +32,7 @@ Group = tuple[int, int]  # units from the first to before the second
 
 ROWS = 32  # bands of the profile
 SURE = 4.0  # log-odds from which geometry alone decides
+PASSED = 0.18  # strokes that pass each other by more are of one digit: 210 pairs of 211
 MAX_CANDIDATES = 12  # groups that a network is asked about
 MAX_UNITS = 3  # units, not surely one, in a candidate
 MAX_WIDE = 1.4  # widest candidate of several units; one of 1,481 written digits of several strokes is wider than 1.16
@@ -168,12 +170,14 @@ def odds_between(parts: Parts) -> Floats:
     gap = np.maximum(x0[:, None], x0) - np.minimum(x1[:, None], x1)  # between the boxes; minus the overlap
     way = room(parts.right[:, None], parts.left[None, :])
     way = np.maximum(way, way.T)  # whichever stands left
+    passed = way < -PASSED
     way = np.clip(np.where(np.isfinite(way), way, gap), -0.2, 0.25)
-    narrow = np.minimum(x1 - x0, (x1 - x0)[:, None]) + 1e-3
+    narrow = np.maximum(np.minimum(x1 - x0, (x1 - x0)[:, None]), 0.2)
     overlap = np.clip(-gap / narrow, -1.0, 1.0)
     lower = np.minimum(y1 - y0, (y1 - y0)[:, None])
     wide = np.maximum(x1[:, None], x1) - np.minimum(x0[:, None], x0)
-    return np.asarray(11.8 * way - 2.8 * overlap + 4.6 * lower + 6.5 * wide - 4.7, np.float64)
+    odds = 11.5 * way - 3.2 * overlap + 4.4 * lower + 6.7 * wide - 4.7
+    return np.asarray(np.where(passed, -2 * SURE, odds), np.float64)
 
 
 def lay_out(parts: Parts) -> Layout:

@@ -30,6 +30,7 @@ SHADOW = 0.25  # share of the border that a surface may miss; beyond, a shadow l
 REACH = 0.16  # of the shorter side: the closing's window, wider than any line
 THIN = 0.02  # of the side across: the thickest ruled line
 ACROSS = 0.6  # share of the picture's length that a ruled line covers at least
+CRUMBS = 3e-4  # of the area: less than this left beside ruled lines is left of them
 TILT = 0.07  # rise to run of the steepest ruled line, 4 degrees
 
 
@@ -88,7 +89,8 @@ def without_rules(ink: Float) -> Float | None:
     cleaned = _ruled(_ruled(ink).T).T
     if cleaned is ink or np.array_equal(cleaned, ink):
         return ink
-    return None if float(cleaned.max()) < CONTRAST else _full(np.ascontiguousarray(cleaned))
+    full = _full(np.ascontiguousarray(cleaned)) if float(cleaned.max()) >= CONTRAST else None
+    return full if full is not None and float((full >= 0.5).mean()) >= CRUMBS else None
 
 
 def spread(values: NDArray[Any], reach: int) -> NDArray[Any]:
@@ -221,7 +223,7 @@ def _take_line(ink: Float, result: Float, rows: tuple[int, int], tilt: float) ->
     gap = 2
     above = ink[np.clip(first - gap, 0, height - 1), column] >= 0.4
     below = ink[np.clip(end - 1 + gap, 0, height - 1), column] >= 0.4
-    kept = (above & below) | (darkest > min(1.6 * level + 0.1, 0.999))
+    kept = (above & below) | (darkest > 1.6 * level + 0.1)
     for k in range(len(reach)):
         here = inside[k, ~kept]
         result[here, column[~kept]] = 0.0

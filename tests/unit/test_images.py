@@ -1,4 +1,4 @@
-"""handlens.images: photos, scans and screenshots of one digit, in either polarity, and what is none."""
+"""handlens.images and handlens.paper: photos, scans and screenshots of digits, in either polarity and any light."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from handlens.data import mnist
 from handlens.errors import DataError
-from handlens.images import components, grey, otsu, prepare
+from handlens.images import components, grey, otsu, prepare, prepare_all, sheet
+from handlens.paper import spread
 from handlens.strokes import Float, Prepared, Stroke, rasterise
 from handlens.strokes import prepare as prepare_strokes
 from hypothesis import given, settings
@@ -103,6 +104,117 @@ def test_a_frame_around_the_paper_is_looked_inside(paper: float, ink: float, fra
     assert np.allclose(result.box, np.array(expected().box) + np.array([50, 30, 50, 30]), atol=2)
 
 
+# Uneven light, ruled paper, several digits.
+
+Y, X = np.mgrid[0:280, 0:280] / 280.0
+LIGHTS = {
+    "from one side": 0.45 + 0.5 * X,
+    "from a corner": 0.5 + 0.25 * X + 0.2 * Y,
+    "a lamp": 0.9 - 0.6 * ((X - 0.4) ** 2 + (Y - 0.6) ** 2),
+    "a shadow's edge across": np.where(X + 0.3 * Y > 0.62, 0.9, 0.5),
+    "a soft shadow below": 0.9 - 0.4 / (1 + np.exp(-(Y - 0.55) * 60)),
+}
+
+
+@pytest.mark.parametrize("name", LIGHTS)
+@pytest.mark.parametrize("dark", [True, False])
+def test_uneven_light(name: str, dark: bool) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.006, INK.shape)
+    reflected = 1 - 0.8 * INK if dark else 0.25 + 0.75 * INK
+    result = close(np.round(255 * np.clip(LIGHTS[name] * reflected + noise, 0, 1)).astype(np.uint8), 0.05)
+    assert np.allclose(result.box, expected().box, atol=4)
+
+
+def ruled(tilt: float, across: bool, level: float = 0.65) -> NDArray[np.float64]:
+    y, x = np.mgrid[0:400, 0:400]
+    lines = np.abs((y + tilt * (x - 200)) % 36 - 20) < 1
+    if across:
+        lines |= np.abs((x - tilt * (y - 200)) % 36 - 20) < 1
+    else:
+        lines |= np.abs(x - 30) < 1.5  # the margin
+    return np.where(lines, level, 1.0)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.02, -0.045])
+@pytest.mark.parametrize("across", [False, True])
+def test_ruled_paper_and_its_margin(tilt: float, across: bool) -> None:
+    ink = np.pad(INK, 60)
+    result = close(np.round(230 * ruled(tilt, across) * (1 - 0.85 * ink)).astype(np.uint8), 0.04)
+    assert np.allclose(result.box, np.array(expected().box) + 60, atol=3)
+
+
+def test_ruled_paper_without_ink_is_none() -> None:
+    assert prepare(np.round(230 * ruled(0.02, False)).astype(np.uint8)) is None
+
+
+def test_a_bar_that_fills_a_close_cut_is_no_ruled_line() -> None:
+    x0, y0, x1, y1 = (round(n) for n in expected().box)
+    close(picture(255, 0)[y0:y1, x0:x1])
+
+
+def row_of(*centres: float, width: float = 8.0) -> tuple[list[Stroke], NDArray[np.uint8]]:
+    """Sevens side by side, and their picture."""
+    drawn = [Stroke((s.points - [140, 145]) * 0.3 + [x, 140], width) for x in centres for s in SEVEN]
+    return drawn, picture(235, 40, rasterise(drawn, 700, 280.0))
+
+
+def test_several_digits_from_left_to_right() -> None:
+    _, pixels = row_of(60, 120, 185, 240)
+    found = prepare_all(pixels)
+    assert [round((p.box[0] + p.box[2]) / 2 / 2.5) for p in found] == pytest.approx([60, 120, 185, 240], abs=2)
+    (whole,) = prepare_all(picture(255, 0))
+    same = prepare(picture(255, 0))
+    assert same is not None and np.array_equal(whole.image, same.image)
+    assert prepare_all(blank(200)) == []
+    together = prepare(pixels)
+    assert together is not None and together.box[0] < 130 and together.box[2] > 620
+
+
+def test_fine_lines_are_broadened_to_mnists() -> None:
+    """A ball pen's line on a large digit would all but vanish in 28 x 28."""
+    fine = rasterise([Stroke(s.points, 3.0) for s in SEVEN], 560, 280.0)
+    result = prepare(picture(240, 30, fine))
+    inked = prepare_strokes(SEVEN, 280.0)
+    assert result is not None and inked is not None
+    likeness = np.corrcoef(result.image.reshape(-1), inked.image.reshape(-1))[0, 1]
+    assert likeness > 0.93 and 0.7 < result.image.sum() / inked.image.sum() < 1.3
+
+
+def test_the_edge_of_the_page_is_no_ink_beside_a_digit() -> None:
+    pixels = picture(230, 40)
+    pixels[:, :14] = 60
+    result = close(pixels, 0.03)
+    assert np.allclose(result.box, expected().box, atol=2)
+
+
+def test_a_sheet_before_a_background_is_looked_inside() -> None:
+    table = np.full((600, 600), 70, np.uint8)
+    table[200:480, 150:430] = picture(240, 30)
+    result = close(table, 0.03)
+    assert np.allclose(result.box, np.array(expected().box) + np.array([150, 200, 150, 200]), atol=4)
+
+
+def test_the_line_is_measured() -> None:
+    for width in (6.0, 12.0, 20.0):
+        found = sheet(picture(255, 0, rasterise([Stroke(s.points, width) for s in SEVEN], 280, 280.0)))
+        assert found is not None and found.line == pytest.approx(width, rel=0.15)
+
+
+@given(
+    hnp.arrays(np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-5, 5)),
+    st.integers(1, 6),
+)
+def test_spread_is_the_largest_of_a_square(values: NDArray[np.int64], reach: int) -> None:
+    slow = [
+        [
+            values[max(0, r - reach) : r + reach + 1, max(0, c - reach) : c + reach + 1].max()
+            for c in range(values.shape[1])
+        ]
+        for r in range(values.shape[0])
+    ]
+    assert np.array_equal(spread(values, reach), slow)
+
+
 def blank(value: int, shape: tuple[int, ...] = (50, 60)) -> NDArray[np.uint8]:
     return np.full(shape, value, np.uint8)
 
@@ -158,7 +270,7 @@ def test_any_pixels_give_an_image_or_none(pixels: NDArray[np.uint8]) -> None:
 
 def test_mnist_images_come_back_in_either_polarity() -> None:
     try:
-        images = mnist.load().test_images[:300]
+        images = mnist.load().test_images[:120]
     except DataError as error:
         pytest.skip(str(error))
     likeness = []

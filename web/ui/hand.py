@@ -314,7 +314,7 @@ def _kernels(box, moved) -> None:
     for kernel, share in enumerate(moved["share"]):
         item = dom.make("li", "", items)
         dom.make("span", "none" if kernel == 10 and len(moved["share"]) == 11 else str(kernel), item)
-        bar = dom.make("i", "", dom.make("span", "", item, class_="bar-track", aria_hidden="true"))
+        bar = dom.make("i", "", dom.make("span", "", item, class_="hand-track", aria_hidden="true"))
         bar.style.setProperty("--share", f"{share / most:.4f}")
         dom.make("span", dom.percent(share, 2), item)
 

@@ -119,8 +119,7 @@ async def _choose(digit: int) -> None:
     key, count = await _state["kept"](digit, reading, earlier)
     if _state["reading"].version == reading.version:
         _state["key"] = key
-        many = "your first" if count == 1 else f"{count} are yours"
-        say(f"Kept as a {digit}, on this device: {many}.")
+        say(f"Kept as a {digit}: your first." if count == 1 else f"Kept as a {digit}: {count} are yours.")
 
 
 def say(sentence: str) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from . import grouping
 from .errors import DataError
 from .paper import ink_of, otsu, spread, without_rules
-from .strokes import FIT, INK_WIDTH, Float, Prepared, prepare_raster
+from .strokes import FIT, INK_WIDTH, SIDE, Float, Prepared, prepare_raster
 
 __all__ = ["Sheet", "grey", "otsu", "prepare", "prepare_all", "sheet"]
 
@@ -35,7 +35,7 @@ FRAME = 0.5  # of the area: more "ink" than this is a frame, and what it enclose
 SOLID = 0.7  # of its own box: a large piece that fills more is a sheet before a background
 LARGE = 0.12  # of the area, for such a piece
 EDGE = 0.5  # of a side: a piece along that much of the border is the edge of the page, where other ink is at hand
-FINE_LINE = 1.3  # pixels of the 28x28: a thinner line is broadened
+FINE_LINE = 1.5  # pixels of the 28x28: a thinner line is broadened
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 
 
@@ -79,7 +79,7 @@ class Sheet:
             return ink
         side = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
         reach = round((side * INK_WIDTH / FIT - self.line) / 2)
-        if self.line * FIT / side >= FINE_LINE or reach < 1:
+        if side < SIDE or self.line * FIT / side >= FINE_LINE or reach < 1:
             return ink
         top, left = max(0, rows[0] - reach), max(0, columns[0] - reach)
         part = (slice(top, rows[-1] + reach + 1), slice(left, columns[-1] + reach + 1))

@@ -26,7 +26,7 @@ __all__ = ["ink_of", "otsu", "spread", "without_rules"]
 
 CONTRAST = 16 / 255  # less than this between paper and ink is an empty sheet
 EVEN = 0.03  # border pixels nearer than this to their median, nine of ten, make even paper
-SHADOW = 0.25  # share of the border that a surface may miss; beyond, a shadow lies on it
+SHADOW = 0.15  # share of the border that a surface may miss; beyond, a shadow lies on it
 REACH = 0.16  # of the shorter side: the closing's window, wider than any line
 THIN = 0.02  # of the side across: the thickest ruled line
 ACROSS = 0.6  # share of the picture's length that a ruled line covers at least
@@ -43,7 +43,7 @@ def ink_of(light: Float) -> Float | None:
     border = _border(light.shape)
     middle = np.float32(np.median(light[border]))
     paper: Float = np.full_like(light, middle)
-    even = float(np.percentile(np.abs(light[border] - middle), 90)) <= EVEN or min(light.shape) < 40
+    even = min(light.shape) < 40 or _even(light, border)
     if not even:
         paper = _surface(light, float(middle), border)
     rest = light - paper
@@ -129,6 +129,21 @@ def _full(ink: Float) -> Float | None:
         return None
     full = np.float32(max(float(np.percentile(strong, 80)), CONTRAST))
     return np.asarray(np.minimum(ink / full, 1.0), np.float32)
+
+
+def _even(light: Float, border: NDArray[np.bool_]) -> bool:
+    """Whether the border shows one paper, strokes that reach it left aside, be they dark or light."""
+    if _alike(light[border]):
+        return True
+    # The paper goes on beyond the edges: so a stroke along an edge is as thin as any, and a shadow as broad.
+    margin = round(REACH * min(light.shape))
+    inside = (slice(margin, -margin),) * 2
+    wider = np.pad(light, margin, constant_values=np.median(light[border]))
+    return any(_alike(_surroundings(wider, dark)[inside][border]) for dark in (True, False))
+
+
+def _alike(values: NDArray[Any]) -> bool:
+    return float(np.percentile(np.abs(values - np.median(values)), 90)) <= EVEN
 
 
 def _surface(light: Float, middle: float, border: NDArray[np.bool_]) -> Float:

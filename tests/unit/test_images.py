@@ -200,6 +200,7 @@ def test_the_line_is_measured() -> None:
         assert found is not None and found.line == pytest.approx(width, rel=0.15)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-5, 5)),
     st.integers(1, 6),

@@ -156,6 +156,7 @@ def test_order_size_and_place_change_no_grouping(seed: int, scale: float, shift:
     assert [sorted(order[i] for i in group) for group in by_geometry(moved)] == by_geometry(drawn)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.data())
 def test_the_best_row_is_the_best_of_all_rows(count: int, data: st.DataObject) -> None:
     every = [(a, b) for a in range(count) for b in range(a + 1, count + 1)]

@@ -23,6 +23,7 @@ try:
     import handlens.data.generator
     import handlens.hand
     import handlens.numbers
+    import handlens.overview
     import handlens.reading
     import handlens.teach
     import numpy as np
@@ -41,6 +42,7 @@ digests: dict = {}  # by model: the sha256 of its file
 # What was read last, for the questions that follow: for each digit its 28 x 28 and the way to it (None where it came as
 # 28 x 28), and the image and the preparation of the one that the visitor looks at.
 last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None}
+file: dict = {"pixels": None, "shown": None, "overview": None}  # the file read last, and what the pad shows of it
 
 
 def pack(value: object) -> object:
@@ -182,20 +184,39 @@ def spoiled(place: object, drawn: list, extent: float, without: list) -> object:
 
 
 def read_pixels(values: object, name: str) -> object:
-    """Read 784 numbers in 0..1 as they are: a test image, or numbers edited by hand."""
+    """Read a picture on the pad: 784 numbers in 0..1 as they are, or the digits of the file that it shows."""
     started = time.perf_counter()
-    image = np.asarray(values.to_py(), dtype=np.float32).reshape(28, 28)
-    made_from = last["prepared"]
-    if made_from is None or not np.array_equal(made_from.image, image):  # else: the file that was prepared just now
-        made_from = None
-    last.update(images=[], all=[made_from], image=None)
-    if not image.any():
+    shown = np.asarray(values.to_py(), dtype=np.float32)
+    side = round(len(shown) ** 0.5)
+    last.update(images=[], all=[], image=None, prepared=None, extent=None)
+    if not shown.any():
         return pack({"blank": True})
-    return answer(name, judged([image], name), [image], [[]], 0, started)
+    whole = file["shown"] is not None and np.array_equal(file["shown"], shown)
+    if not whole and side == 28:  # a test image, or numbers edited by hand
+        last["all"] = [None]
+        image = shown.reshape(28, 28)
+        return answer(name, judged([image], name), [image], [[]], 0, started)
+    if not whole:  # after a reload the file is gone; what the pad shows of it is still there
+        remember_file(np.round(255 * (1 - shown.reshape(side, side))).astype(np.uint8), shown)
+    places = handlens.numbers.read_image(models[name], file["pixels"])
+    if not places:
+        return pack({"blank": True})
+    last["all"] = [place.prepared for place in places]
+    boxes = [file["overview"].share(place.box) if side > 28 else [] for place in places]
+    images = [prepared.image for prepared in last["all"]]
+    return answer(name, [place.reading for place in places], images, boxes, 0, started)
 
 
-async def prepare_file(data: object, kind: str) -> object:
-    """Decode an image file with the browser's decoders and prepare it as strokes are. `error` says why it cannot be."""
+def remember_file(pixels: object, shown: object) -> None:
+    """Keep an image for as long as the pad shows it."""
+    file.update(pixels=pixels, shown=shown, overview=handlens.overview.overview(pixels))
+
+
+async def prepare_file(data: object, kind: str, name: str) -> object:
+    """Decode an image file with the browser's decoders and find its digits. `error` says why it cannot be read.
+
+    `values`: for the pad, the 28 x 28 of a single digit, or an overview of several.
+    """
     try:
         blob = js.Blob.new(to_js([data]), to_js({"type": kind}, dict_converter=js.Object.fromEntries))
         bitmap = await js.createImageBitmap(blob)
@@ -208,11 +229,14 @@ async def prepare_file(data: object, kind: str) -> object:
     context.drawImage(bitmap, 0, 0, width, height)
     bitmap.close()
     pixels = np.asarray(context.getImageData(0, 0, width, height).data.to_py(), dtype=np.uint8)
-    prepared = handlens.images.prepare(pixels.reshape(height, width, 4))
-    if prepared is None:
+    pixels = pixels.reshape(height, width, 4)
+    places = handlens.numbers.read_image(models[name], pixels)
+    if not places:
         return pack({"error": "no ink"})
-    last.update(images=[], all=[prepared], image=None, prepared=prepared, extent=None)
-    return pack({"error": "", "values": flat(prepared.image)})
+    remember_file(pixels, None)
+    shown = places[0].prepared.image if len(places) == 1 else np.round(file["overview"].ink, 2)
+    file["shown"] = flat(shown)
+    return pack({"error": "", "values": file["shown"]})
 
 
 async def compare() -> object:

@@ -8,14 +8,13 @@
   const canvas = document.getElementById("pad");
   const frame = canvas.parentElement;
   const context = canvas.getContext("2d");
-  let done = []; // {points: [x, y, ...], width, erase} | {values: Float32Array(784), label} | {clear: true}
+  let done = []; // {points: [x, y, ...], width, erase} | {values: Float32Array, label} | {clear: true}
   let undone = [];
   let live = null; // the stroke under the pointer
   let pointer = null; // its pointer id: one hand draws, further fingers are ignored
   let version = 0;
   let announced = false;
-  let width = 22;
-  let erasing = false;
+  let width = 22, erasing = false;
 
   const isStroke = (item) => item && item.points !== undefined;
 
@@ -60,12 +59,13 @@
   }
 
   function inkPicture(item) {
-    context.setTransform(canvas.width / 28, 0, 0, canvas.width / 28, 0, 0);
+    const side = Math.sqrt(item.values.length); // 28 cells; more where a file shows several digits
+    context.setTransform(canvas.width / side, 0, 0, canvas.width / side, 0, 0);
     context.globalCompositeOperation = "source-over";
     context.fillStyle = colour("--ink");
     item.values.forEach((value, i) => {
       context.globalAlpha = value;
-      if (value > 0) context.fillRect(i % 28, Math.floor(i / 28), 1, 1);
+      if (value > 0) context.fillRect(i % side, Math.floor(i / side), 1, 1);
     });
     context.globalAlpha = 1;
   }

@@ -151,8 +151,9 @@ async def _quietly(method: str, *arguments):
 async def keep(digit: int, reading, earlier):
     """Keep the drawing as this digit, in place of what was said of it earlier; gives its key, and the number kept."""
     pad = window.pad
-    picture = pad.kind() == "picture"
-    flat, values = (None, pad.values()) if picture else (pad.flat(), None)
+    # A picture has no strokes, and of a number only the digit that is looked at is meant.
+    as_seen = pad.kind() == "picture" or len(reading.places) > 1
+    flat, values = (None, reading.seen) if as_seen else (pad.flat(), None)
     if earlier is not None:
         await window.store.remove(earlier)
     key = await window.store.add(digit, flat, values, pad.extent, reading.text, reading.model)

@@ -21,16 +21,16 @@ def choose() -> None:
     _chooser.click()
 
 
-async def _read(file, engine) -> None:
+async def _read(file, engine, model) -> None:
     name = file.name or "The image"
-    if engine.state != "ready":
+    if engine.state != "ready" or not model():
         say("Python is still on its way. Please choose the image again in a moment.")
     elif file.size > MOST:
         say(f"{name} has {file.size / 1e6:.0f} MB. Please choose an image of at most {MOST / 1e6:.0f} MB.")
     else:
         data = window.Uint8Array.new(await file.arrayBuffer())
         try:
-            result = await engine.call("prepare_file", data, file.type, seconds=60)
+            result = await engine.call("prepare_file", data, file.type, model(), seconds=60)
         except EngineGoneError:
             return
         except EngineError as error:
@@ -56,13 +56,13 @@ def _first_image(transfer):
     return files[0]
 
 
-def setup(engine) -> None:
-    """Listen for files from all three ways in."""
+def setup(engine, model) -> None:
+    """Listen for files from all three ways in; `model()` names the network that finds the digits in them."""
     document.body.append(_chooser)
 
     def chosen(event) -> None:
         if _chooser.files.length:
-            dom.run(_read(_chooser.files[0], engine))
+            dom.run(_read(_chooser.files[0], engine, model))
             _chooser.value = ""  # so that the same file can be chosen again
 
     def dragged(event) -> None:
@@ -80,13 +80,13 @@ def setup(engine) -> None:
         if file is None:
             say("That was not a file. Please drop an image file here.")
         else:
-            dom.run(_read(file, engine))
+            dom.run(_read(file, engine, model))
 
     def pasted(event) -> None:
         file = _first_image(event.clipboardData)
         if file is not None:
             event.preventDefault()
-            dom.run(_read(file, engine))
+            dom.run(_read(file, engine, model))
 
     dom.listen(_chooser, "change", chosen)
     dom.listen(document, "dragover", dragged)

@@ -25,6 +25,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hold-out", type=int, default=0, help="choose on the last N training images, not the test")
     parser.add_argument("--images", type=int, default=0, help="train on the first N images of MNIST only")
     parser.add_argument("--sources", default="", help="instead of the recipe's: mnist,writers,generated,rejects")
+    parser.add_argument("--sample", type=int, default=0, help="measure on at most N drawn digits (default: all)")
     parser.add_argument("--no-augment", action="store_true", help="show every image as it is")
     parser.add_argument("--checkpoint", help="file to keep the running training in, after every epoch and on Ctrl-C")
     parser.add_argument("--resume", help="checkpoint to go on from")

@@ -68,7 +68,7 @@ def chosen_recipe(args: argparse.Namespace) -> architectures.Recipe:
 def command_of(args: argparse.Namespace) -> str:
     """The command that repeats this training."""
     parts = ["handlens", "train", args.name, "--seed", str(args.seed)]
-    for option in ("epochs", "batch_size", "learning_rate", "hold_out", "images", "sources"):
+    for option in ("epochs", "batch_size", "learning_rate", "hold_out", "images", "sources", "sample"):
         if getattr(args, option):
             parts += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
     if args.no_augment:
@@ -160,7 +160,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     model.save(out)
     if len(mixture.parts) > 1:
         report.calibrate(model)
-    test = report.record(model, data, args.seed)
+    test = report.record(model, data, args.seed, args.sample)
     return result | {"test": test, "bytes": model.save(out), "file": str(out)}
 
 

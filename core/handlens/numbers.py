@@ -112,7 +112,7 @@ def _left_of(drawn: Sequence[Stroke], index: int, extent: float) -> list[Stroke]
     stroke = drawn[index]
     if stroke.erase or not len(stroke.points):
         return []
-    return strokes._left_on_pad([stroke, *(s for s in drawn[index + 1 :] if s.erase and len(s.points))], extent)
+    return strokes.left_on_pad([stroke, *(s for s in drawn[index + 1 :] if s.erase and len(s.points))], extent)
 
 
 def _alone(

@@ -35,7 +35,7 @@ from .errors import DataError
 
 __all__ = [
     *("FIT", "INK_WIDTH", "SIDE", "STAGES", "Prepared", "Stroke"),
-    *("pack", "prepare", "prepare_raster", "rasterise", "unpack"),
+    *("left_on_pad", "pack", "prepare", "prepare_raster", "rasterise", "unpack"),
 ]
 
 Float = NDArray[np.float32]
@@ -189,7 +189,7 @@ def prepare(strokes: Sequence[Stroke], extent: float, without: Collection[str] =
     if unknown:
         raise DataError(f"there is no stage {unknown[0]!r} to leave out; there are: {', '.join(STAGES)}")
     drawn = [s for s in strokes if len(s.points)]
-    paths = _left_on_pad(drawn, side)
+    paths = left_on_pad(drawn, side)
     if not paths:
         return None
     if len(paths) > _HATCHING and "re-ink" not in without and _is_hatched(paths, side):
@@ -285,7 +285,7 @@ def _checked_extent(extent: float) -> float:
     return float(extent)
 
 
-def _left_on_pad(strokes: Sequence[Stroke], extent: float) -> list[Stroke]:
+def left_on_pad(strokes: Sequence[Stroke], extent: float) -> list[Stroke]:
     """The pen's paths as far as their ink stands on the pad, cut where a later eraser went over them."""
     left: list[Stroke] = []
     for i, stroke in enumerate(strokes):

@@ -39,8 +39,8 @@ def _refusals(drawn) -> str:
     text += f"; of those it answered, {dom.percent(drawn['right_of_answered'])} were right."
     rejects = drawn.get("rejects")
     if rejects:
-        text += f" Of {dom.thousands(rejects['count'])} scribbles, shapes and letters it refused"
-        text += f" {dom.percent(rejects['refused'])}."
+        text += f" Of {dom.thousands(rejects['count'])} scribbles, shapes and letters of fonts, all of kinds it never"
+        text += f" learned from, it refused {dom.percent(rejects['refused'])}; no letters by people were at hand."
     return text
 
 

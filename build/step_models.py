@@ -91,6 +91,7 @@ def sources_table(entries: list[dict[str, Any]]) -> str:
 
 
 NUMBERS = {
+    "single": "one digit alone, which could have been taken for several",
     "apart": "natural spacing",
     "touching": "two digits touch, each with strokes of its own",
     "joined": "two digits joined by one stroke",
@@ -106,7 +107,7 @@ def numbers_table(entries: list[dict[str, Any]]) -> str:
             f"{found['numbers']:,}",
             *(share(found[key]) for key in ("right_share", "refused_share", "refused_or_right_share")),
         ]
-        for kind, found in kinds.items()
+        for kind, found in ((kind, kinds[kind]) for kind in NUMBERS if kind in kinds)
     ]
     return readme_tables.table(["numbers", "count", "right of those answered", "refused", "refused or right"], rows)
 

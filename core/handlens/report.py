@@ -88,8 +88,25 @@ def record(model: Sequential, data: Mnist, seed: int = 0, sample: int = 0) -> di
             "apart": numbers.measure(model, digits, drawn.SEED, count=NUMBERS),
             "touching": numbers.measure(model, digits, drawn.SEED, count=NUMBERS, touching="ink"),
             "joined": numbers.measure(model, digits, drawn.SEED, count=NUMBERS, touching="pen"),
+            "single": _single(model, digits),
         }
     return test
+
+
+def _single(model: Sequential, digits: Sequence[unipen.Digit]) -> dict[str, float | int]:
+    """Digits that stand alone, read as a number could stand there: how often one is taken for several."""
+    places = [numbers.read(model, strokes, drawn.EXTENT) for strokes in drawn.USUAL.draw(digits)]
+    answers = [[place.reading.digit for place in found] for found in places]
+    answered = [d.label == a[0] and len(a) == 1 for d, a in zip(digits, answers, strict=True) if a and None not in a]
+    return {
+        "numbers": len(digits),
+        "answered": len(answered),
+        "split": sum(len(found) > 1 for found in places),
+        "right": sum(answered),
+        "refused_share": 1 - len(answered) / len(digits),
+        "right_share": sum(answered) / max(len(answered), 1),
+        "refused_or_right_share": (len(digits) - len(answered) + sum(answered)) / len(digits),
+    }
 
 
 def row(model: Sequential) -> dict[str, Any]:

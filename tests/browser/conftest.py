@@ -196,12 +196,23 @@ class Desk:
         return self.get("answer-note").inner_text()
 
     def digit(self) -> int:
-        """The most probable digit, also where the page is too unsure to call it the answer."""
+        """The most probable digit, of a number each of them, also where the page does not call it the answer."""
         return int(self.get("answer").get_attribute("data-digit") or -1)
 
     def shares(self) -> list[float]:
-        """The ten meters, in percent."""
+        """The ten digits' meters, in percent, of the digit that is looked at."""
         return [float(self.get(f"prob-{digit}").get_attribute("aria-valuenow") or "nan") for digit in range(10)]
+
+    def none(self) -> float:
+        """The meter of "not one digit", in percent."""
+        return float(self.get("prob-none").get_attribute("aria-valuenow") or "nan")
+
+    def look_at(self, place: int) -> None:
+        """Choose a digit of a number, from 0, for bars, steps and maps."""
+        self.get(f"place-{place}").click()
+        self.page.wait_for_function(
+            f"document.querySelector('[data-testid=place-{place}]').getAttribute('aria-pressed') === 'true'"
+        )
 
     def flat(self) -> list[float]:
         """The drawing as the pad packs it for the engine."""

@@ -1,20 +1,16 @@
-"""The main job on real input: digits of MNIST and real pen strokes, drawn with the mouse, read by the page."""
+"""The main job: digits of MNIST, digits as they are taught, and the gallery, read by the page."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 CELLS = 28
 ENOUGH = 0.90  # share of the drawn digits that the answer, not only the first guess, must get right
-
-PEN_FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "pendigits-orig.tra.gz"
 
 
 def runs(image: np.ndarray) -> Iterator[list[tuple[float, float]]]:
@@ -52,34 +48,6 @@ def test_fifty_digits_of_mnist(desk: Any, mnist_test: Any, report: Callable[[str
     share, line = draw_all(desk, [(int(labels[i]), list(runs(images[i]))) for i in numbers], width=10)
     report(f"MNIST test digits, drawn row by row: {line}")
     assert share >= ENOUGH, line
-
-
-def test_hundred_real_pen_strokes(desk: Any, report: Callable[[str], None]) -> None:
-    if not PEN_FILE.is_file():
-        pytest.skip(
-            "shared/data/pendigits-orig.tra.gz does not lie beside this clone; see the digits as they are taught"
-        )
-    unipen = pytest.importorskip("handlens.data.unipen")
-    of_label: dict[int, list[Any]] = {digit: [] for digit in range(10)}
-    for digit in unipen.read(PEN_FILE):
-        of_label[digit.label].append(digit)
-    drawings = []
-    for label, digits in of_label.items():
-        for digit in digits[:: len(digits) // 10][:10]:  # ten of each, spread over all writers
-            drawings.append((label, placed(digit.strokes)))
-    share, line = draw_all(desk, drawings, width=22, pointer="pen")
-    report(f"real pen strokes: {line}")
-    assert len(drawings) == 100
-    assert share >= ENOUGH, line
-
-
-def placed(strokes: list[np.ndarray]) -> list[list[tuple[float, float]]]:
-    """Pen strokes put in the middle of the pad, 18 cells high or wide, every point kept."""
-    points = np.concatenate(strokes).astype(float)
-    low, size = points.min(axis=0), np.ptp(points, axis=0)
-    scale = 18 / size.max()
-    corner = (CELLS - size * scale) / 2
-    return [[(float(x), float(y)) for x, y in (stroke - low) * scale + corner] for stroke in strokes]
 
 
 def arc(x: float, y: float, across: float, down: float, start: float, end: float) -> list[tuple[float, float]]:
@@ -127,13 +95,3 @@ def test_the_gallery_is_read(desk: Any, gallery: list[dict[str, Any]], report: C
     desk.get("samples").click()
     assert {image["label"] for image in gallery} == set(range(10))
     assert right[False] >= ENOUGH * plain
-
-
-def test_probabilities_belong_together(desk: Any) -> None:
-    desk.seven()
-    answer = desk.settled()
-    shares = desk.shares()
-    assert sum(shares) == pytest.approx(100, abs=0.06)
-    assert shares.index(max(shares)) == desk.digit()
-    assert answer in (str(desk.digit()), "?")
-    assert (answer == "?") == (max(shares) < 80)

@@ -23,7 +23,7 @@ from .reading import DIGITS
 if TYPE_CHECKING:
     from .model import Sequential
 
-__all__ = ["BINS", "expected_calibration_error", "fold", "reliability", "summary", "temperature", "threshold"]
+__all__ = ["BINS", "expect", "expected_calibration_error", "fold", "reliability", "summary", "temperature", "threshold"]
 
 BINS = 15
 LARGEST = 20.0  # a temperature is looked for from 1/20 to 20
@@ -63,16 +63,51 @@ def fold(model: Sequential, by: float) -> None:
     """
     if not (np.isfinite(by) and by > 0):
         raise DataError(f"temperature {by}: give a number above 0")
-    layers = [layer for layer in model.layers if not isinstance(layer, Softmax | Dropout)]
-    last = layers[-1] if layers else None
-    if not isinstance(last, Dense) or last.activation not in (None, "softmax") or not model.loss.classifies:
-        raise DataError(f"a temperature is folded into a last Dense layer of scores; {model.name} has none")
+    last = _last_scores(model)
     weights = model.state_dict()
     for name in (f"{last.name}.weight", f"{last.name}.bias"):
         if name in weights:
             weights[name] = (weights[name].astype(np.float64) / by).astype(np.float32)
     model.load_state_dict(weights)
     model.metadata["temperature"] = float(model.metadata.get("temperature", 1.0)) * float(by)
+
+
+def expect(model: Sequential, seen: float, expected: float) -> None:
+    """Tell a network with a reject class how rare drawings that are no digit are where it is used.
+
+    A network's shares hold for the mixture that it was trained on. Where the reject class made up another share of that
+    than it will of what is drawn, its score is lowered by the logarithm of the ratio of the odds, folded into the bias:
+    ``z_none -= log(seen / (1 - seen)) - log(expected / (1 - expected))``. Done once; a second call with the same
+    numbers changes nothing, since the model's metadata ("expected") keeps what it was told.
+
+    Args:
+        model: of 11 classes, the last of them "none". seen: the share of rejects in training. expected: the new one.
+    Raises:
+        DataError: shares that are not between 0 and 1, no reject class, or no last dense layer with a bias.
+
+    Source: Saerens, Latinne, Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities", 2002.
+    """
+    if not (0 < seen < 1 and 0 < expected < 1):
+        raise DataError(f"shares of rejects {seen} and {expected}: give numbers between 0 and 1")
+    last = _last_scores(model)
+    weights, name = model.state_dict(), f"{last.name}.bias"
+    if model.output_shape != (DIGITS + 1,) or name not in weights:
+        raise DataError(f"{model.name} has no class for rejects with a bias of its own")
+    known = float(model.metadata.get("expected", seen))
+    lower = np.log(known / (1 - known)) - np.log(expected / (1 - expected))
+    bias = weights[name].astype(np.float64)
+    bias[DIGITS] -= lower / float(model.metadata.get("temperature", 1.0))  # what is folded in has scaled the scores
+    model.load_state_dict(weights | {name: bias.astype(np.float32)})
+    model.metadata["expected"] = expected
+
+
+def _last_scores(model: Sequential) -> Dense:
+    """The dense layer that makes the scores."""
+    layers = [layer for layer in model.layers if not isinstance(layer, Softmax | Dropout)]
+    last = layers[-1] if layers else None
+    if not isinstance(last, Dense) or last.activation not in (None, "softmax") or not model.loss.classifies:
+        raise DataError(f"what calibrates is folded into a last Dense layer of scores; {model.name} has none")
+    return last
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> list[dict[str, float]]:

@@ -68,6 +68,7 @@ def add_index(parser: argparse.ArgumentParser) -> None:
 def add_measure(parser: argparse.ArgumentParser) -> None:
     """Options of ``measure``."""
     parser.add_argument("weights", help="a .safetensors file; what is found is written into it")
+    parser.add_argument("--calibrate", action="store_true", help="first choose temperature and threshold anew")
     parser.add_argument("--compare", nargs="+", default=[], metavar="FILE", help="measured models to put beside it")
     parser.add_argument("--data", help="folder with the MNIST files (default: the project's .cache/mnist)")
     parser.add_argument("--sample", type=int, default=0, help="draw at most N of the digits (default: all)")

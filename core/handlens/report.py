@@ -14,6 +14,7 @@ import numpy as np
 from . import calibration, drawn, numbers
 from .data import generator, unipen
 from .errors import DataError
+from .reading import DIGITS as CLASSES
 from .reading import Rules
 from .strokes import prepare
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "record", "row"]
 
 DIGITS = 1500  # of the generator, where the pen strokes are not here
+RARE = 0.01  # of the drawings that a page meets, those that are no digit: one in a hundred
 NUMBERS = 300  # composed numbers of each kind
 CHOOSING = 101  # seed of those that choose; the report's is drawn.SEED
 
@@ -41,9 +43,13 @@ def writers(part: str) -> tuple[list[unipen.Digit], str]:
 def calibrate(model: Sequential) -> None:
     """Fold the best temperature into the last layer and choose the threshold, on the choosing writers' drawings.
 
-    Sets the model's metadata "temperature" and "refusal".
+    Before that, a network that learned from rejects is told how rare they are (`RARE`). Sets the model's metadata
+    "expected", "temperature" and "refusal".
     """
     digits, source = writers("choose")
+    parts = {part["source"]: part["images"] for part in model.metadata.get("data", {}).get("sources", [])}
+    if parts.get("rejects"):
+        calibration.expect(model, parts["rejects"] / sum(parts.values()), RARE)
     images, labels = _images(digits)
     calibration.fold(model, calibration.temperature(model.predict(images, logits=True), labels))
     answer = calibration.threshold(model.predict(images))
@@ -83,7 +89,8 @@ def record(model: Sequential, data: Mnist, seed: int = 0, sample: int = 0) -> di
         "mnist": mnist,
         "drawn": {"source": source, **found},
     }
-    if source.startswith("UCI"):  # numbers are composed of digits by one hand
+    # Numbers are composed of digits by one hand, and need a class for what is none.
+    if source.startswith("UCI") and model.output_shape == (CLASSES + 1,):
         model.metadata["numbers"] = {
             "apart": numbers.measure(model, digits, drawn.SEED, count=NUMBERS),
             "touching": numbers.measure(model, digits, drawn.SEED, count=NUMBERS, touching="ink"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from handlens import BatchNorm, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, Sequential, Softmax
 from handlens.calibration import (
+    expect,
     expected_calibration_error,
     fold,
     reliability,
@@ -108,6 +109,35 @@ def test_what_cannot_be_folded_is_refused() -> None:
         with pytest.raises(DataError, match="last Dense layer"):
             fold(model, 2.0)
         assert model.parameters.tobytes() == kept.tobytes() and "temperature" not in model.metadata
+
+
+def eleven() -> Sequential:
+    return Sequential([Flatten(), Dense(11), Softmax()], (1, 4, 4), seed=3)
+
+
+@pytest.mark.parametrize("by", [1.0, 0.5, 3.0])
+def test_expecting_fewer_rejects_scales_their_odds_by_the_ratio(by: float) -> None:
+    """Against Bayes' rule written out: each class' share times its new prior over its old one, divided by their sum."""
+    model, images = eleven(), np.random.default_rng(0).random((20, 1, 4, 4), np.float32)
+    old = model.predict(images).astype(np.float64)
+    seen, expected = 0.2, 0.01
+    prior = np.r_[np.full(10, (1 - expected) / (1 - seen)), expected / seen]
+    wanted = old * prior / (old * prior).sum(axis=1, keepdims=True)
+    fold(model, by)  # a temperature that was folded in before scales what is taken away
+    expect(model, seen, expected)
+    fold(model, 1 / by)
+    assert model.predict(images) == pytest.approx(wanted, abs=1e-5)
+    kept = model.predict(images)
+    expect(model, seen, expected)  # once is enough
+    assert np.array_equal(model.predict(images), kept) and model.metadata["expected"] == expected
+
+
+def test_expecting_what_cannot_be_is_refused() -> None:
+    for seen, expected in ((0.0, 0.1), (0.1, 1.0), (float("nan"), 0.1)):
+        with pytest.raises(DataError, match="between 0 and 1"):
+            expect(eleven(), seen, expected)
+    with pytest.raises(DataError, match="no class for rejects"):
+        expect(Sequential([Flatten(), Dense(10), Softmax()], (1, 4, 4)), 0.2, 0.01)
 
 
 def shares_of(best: np.ndarray, none: float = 0.0) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import architectures, backends
+from .augment import Augment
 from .model import Sequential
 from .training import training_plan
 
@@ -29,9 +30,9 @@ def milliseconds(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def our_step(model: Sequential, batch: int) -> tuple[Callable[[], None], int]:
+def our_step(model: Sequential, batch: int, augment: Augment | None = None) -> tuple[Callable[[], None], int]:
     """A function that takes one training step of Adam on random data, and the step's multiply-adds."""
-    plan, generator = training_plan(model, batch, "adam"), np.random.default_rng(0)
+    plan, generator = training_plan(model, batch, "adam", augment=augment), np.random.default_rng(0)
     program = backends.drive(model.backend.load(plan))
     model.backend.upload(program, "parameters", model.parameters)
     model.backend.upload(program, "data", generator.random((batch, *model.input_shape), np.float32))
@@ -41,7 +42,12 @@ def our_step(model: Sequential, batch: int) -> tuple[Callable[[], None], int]:
         "learning_rate": np.full((1, 1), 1e-3, np.float32),
         "step": np.ones((1, 1), np.float32),
     }
-    return lambda: model.backend.run(program, 1, control), plan.multiply_adds
+
+    def step() -> None:
+        more = augment.controls((batch, *model.input_shape), 0, 0) if augment else {}
+        model.backend.run(program, 1, {**control, **more})
+
+    return step, plan.multiply_adds
 
 
 def torch_twin(model: Sequential, batch: int) -> dict[str, Callable[[], Any]]:
@@ -103,6 +109,7 @@ def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
     model = architectures.build(name)
     step, work = our_step(model, batch)
     images = np.random.default_rng(0).random((batch, *model.input_shape), np.float32)
+    augmented, _ = our_step(model, batch, Augment())
     ours: dict[str, Callable[[], Any]] = {
         "step": step,
         "one": lambda: model.predict(images[:1]),
@@ -129,7 +136,9 @@ def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
                 "ratio": None if peer is None else mine / peer,
             }
         )
+    varied = milliseconds({"plain": step, "augmented": augmented}, repeats)
     return {
+        "augmentation": {**varied, "ratio": varied["augmented"] / varied["plain"]},
         "name": name,
         "backend": model.backend.name,
         "threads": threads(),

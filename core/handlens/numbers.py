@@ -33,6 +33,8 @@ __all__ = ["Number", "Place", "compose", "measure", "read", "read_image"]
 COST = 2.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
 TRUST = 0.8  # probability of a place from which its grouping is believed
 FOURS = 4  # images predicted at a time: so two programs, for one image and for four, serve every drawing
+BITS = 8  # pieces: more are a drawing made bit by bit
+RASTER = 140  # pixels of the pad's side, to see what touches
 WIDE = 0.85  # of its height: a refused place wider than this may be two digits
 
 
@@ -65,13 +67,15 @@ def read(model: Sequential, drawn: Sequence[Stroke], extent: float, rules: Rules
     pieces = [(i, piece) for i in range(len(drawn)) for piece in _left_of(drawn, i, extent)]
     if not pieces:
         return []
-    layout = grouping.lay_out(grouping.of_paths([p.points for _, p in pieces])) if len(pieces) > 1 else _ONE
+    joined = _joined([p for _, p in pieces], extent)
+    paths = [np.concatenate([pieces[k][1].points for k in some]) for some in joined]
+    layout = grouping.lay_out(grouping.of_paths(paths)) if len(joined) > 1 else _ONE
     if len(layout.groups) == 1 or layout.crowded:
         whole = strokes.prepare(drawn, extent)
         return [] if whole is None else [_alone(model, layout, whole, sorted({i for i, _ in pieces}), rules)]
     made, owners = [], []
     for group in layout.groups:
-        part = layout.parts(group)
+        part = sorted(k for i in layout.parts(group) for k in joined[i])
         ready = strokes.prepare([pieces[k][1] for k in part], extent)
         assert ready is not None  # every piece lies on the pad
         made.append(ready)
@@ -113,6 +117,25 @@ def _left_of(drawn: Sequence[Stroke], index: int, extent: float) -> list[Stroke]
     if stroke.erase or not len(stroke.points):
         return []
     return strokes.left_on_pad([stroke, *(s for s in drawn[index + 1 :] if s.erase and len(s.points))], extent)
+
+
+def _joined(pieces: Sequence[Stroke], extent: float) -> list[list[int]]:
+    """Pieces that are one line, or one filled shape, drawn bit by bit: with keys, or row by row.
+
+    Those that begin where another ends belong together; of more than `BITS` pieces all whose ink touches.
+    """
+    if len(pieces) > BITS:
+        label = images.components(strokes.rasterise(pieces, RASTER, extent) >= 0.5)
+        first = np.stack([p.points[0] for p in pieces]) * RASTER / extent
+        column, row = np.clip(first.astype(np.intp), 0, RASTER - 1).T
+        names = [int(name) or -k for k, name in enumerate(label[row, column], 1)]  # 0: a line too thin for the raster
+    else:
+        ends = np.stack([p.points[[0, -1]] for p in pieces])
+        meets = np.hypot(*(ends[:, None, :, None] - ends[None, :, None, :]).transpose(4, 0, 1, 2, 3)) <= 1e-6 * extent
+        names = list(range(len(pieces)))
+        for i, k in np.argwhere(meets.any(axis=(2, 3))):
+            names = [names[i] if name == names[k] else name for name in names]
+    return [[k for k, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
 
 
 def _alone(

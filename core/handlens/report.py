@@ -26,6 +26,7 @@ __all__ = ["calibrate", "record", "row"]
 
 DIGITS = 1500  # of the generator, where the pen strokes are not here
 RARE = 0.01  # of the drawings that a page meets, those that are no digit: one in a hundred
+REFUSED = 0.01  # of the choosing writers' digits; other people's may be refused twice as often
 NUMBERS = 300  # composed numbers of each kind
 CHOOSING = 101  # seed of those that choose; the report's is drawn.SEED
 
@@ -52,7 +53,7 @@ def calibrate(model: Sequential) -> None:
         calibration.expect(model, parts["rejects"] / sum(parts.values()), RARE)
     images, labels = _images(digits)
     calibration.fold(model, calibration.temperature(model.predict(images, logits=True), labels))
-    answer = calibration.threshold(model.predict(images))
+    answer = calibration.threshold(model.predict(images), REFUSED)
     model.metadata["refusal"] = {
         "answer": answer,
         "sure": max(Rules().sure, answer),
@@ -75,14 +76,16 @@ def record(model: Sequential, data: Mnist, seed: int = 0, sample: int = 0) -> di
     "numbers").
 
     Args:
-        model: a reader of digits. data: MNIST. seed: of scattered drawings. sample: at most so many drawn digits.
+        model: a reader of digits. data: MNIST. seed: of scattered drawings.
+        sample: at most so many drawn digits, numbers of each kind, and drawings of each family that is no digit.
     Returns:
         "accuracy" and "loss" on MNIST's test images.
     """
     test = model.evaluate(data.test_images, data.test_labels)
     digits, source = writers("report")
     mnist = drawn.measure_mnist(model, data.test_images, data.test_labels)
-    found = drawn.measure(model, digits, seed=seed, sample=sample, rejects=drawn.held_out(drawn.REJECTS))
+    rejects = drawn.held_out(min(drawn.REJECTS, sample) if sample else drawn.REJECTS)
+    found = drawn.measure(model, digits, seed=seed, sample=sample, rejects=rejects)
     model.metadata |= {
         "accuracy": test["accuracy"],
         "test_loss": test["loss"],
@@ -91,11 +94,11 @@ def record(model: Sequential, data: Mnist, seed: int = 0, sample: int = 0) -> di
     }
     # Numbers are composed of digits by one hand, and need a class for what is none.
     if source.startswith("UCI") and model.output_shape == (CLASSES + 1,):
+        count = min(NUMBERS, sample) if sample else NUMBERS
+        kinds = {"apart": "", "touching": "ink", "joined": "pen"}
         model.metadata["numbers"] = {
-            "apart": numbers.measure(model, digits, drawn.SEED, count=NUMBERS),
-            "touching": numbers.measure(model, digits, drawn.SEED, count=NUMBERS, touching="ink"),
-            "joined": numbers.measure(model, digits, drawn.SEED, count=NUMBERS, touching="pen"),
-            "single": _single(model, digits),
+            **{k: numbers.measure(model, digits, drawn.SEED, count=count, touching=t) for k, t in kinds.items()},
+            "single": _single(model, digits[:sample] if sample else digits),
         }
     return test
 

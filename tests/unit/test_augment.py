@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -361,22 +360,3 @@ def test_augmentation_has_no_gradient() -> None:
     graph, loss, wrt = with_loss(case, draw(case)[0], [])
     with pytest.raises(PlanError, match="'thickness' has no gradient rule"):
         backward(graph, loss, wrt)
-
-
-def test_a_step_takes_at_most_15_percent_longer() -> None:
-    """A convnet step of 128 images with and without, in turn, so that a busy machine slows both: medians of many."""
-    generator = np.random.default_rng(0)
-    x, y = generator.integers(0, 256, (256, 28, 28), np.uint8), generator.integers(0, 10, 256)
-    trainings, seconds = [], np.zeros((2, 15))
-    for settings in (None, Augment()):
-        model = handlens.architectures.build("convnet")
-        trainings.append(Training(model, x, y, batch_size=128, augment=settings, progress=False))
-    for k in range(-1, seconds.shape[1]):  # the first round loads the plans
-        for kind, training in enumerate(trainings):
-            training.batch = k + 1
-            began = time.process_time()
-            handlens.backends.drive(training._run_step(training.order(0)[:128], False))
-            if k >= 0:
-                seconds[kind, k] = time.process_time() - began
-    plain, augmented = np.median(seconds, axis=1)
-    assert augmented <= 1.15 * plain, f"{1e3 * plain:.1f} ms became {1e3 * augmented:.1f} ms"

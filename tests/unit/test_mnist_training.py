@@ -18,7 +18,7 @@ def test_smoke_training_learns_mnist_and_beats_the_linear_baseline(
     found = {}
     for name in ("cnn-small", "linear"):
         out = tmp_path / f"{name}.safetensors"
-        options = ["--epochs", "2", "--images", "6000", "--out", str(out), "--json"]
+        options = ["--epochs", "2", "--images", "6000", "--no-augment", "--sample", "5", "--out", str(out), "--json"]
         assert main(["train", name, *options]) == 0
         found[name] = json.loads(capsys.readouterr().out)["test"]["accuracy"]
         test = mnist.load()

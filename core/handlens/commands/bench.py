@@ -31,4 +31,9 @@ def text(result: dict[str, Any]) -> str:
         peer = "not installed" if row["ratio"] is None else f"{row['torch_milliseconds']:.2f}"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         lines.append(f"| {row['what']} | {ours} | {peer} | {ratio} |")
+    pair = result["augmentation"]
+    lines += [
+        "",
+        f"Augmentation makes a training step {pair['ratio']:.2f} times as long (in turn with one without it).",
+    ]
     return "\n".join(lines)

@@ -33,8 +33,8 @@ __all__ = ["Number", "Place", "compose", "measure", "read", "read_image"]
 COST = 2.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
 TRUST = 0.8  # probability of a place from which its grouping is believed
 FOURS = 4  # images predicted at a time: so two programs, for one image and for four, serve every drawing
-BITS = 8  # pieces: more are a drawing made bit by bit
-RASTER = 140  # pixels of the pad's side, to see what touches
+BITS = 16  # pieces: more are a drawing made bit by bit
+RASTER = 280  # pixels of the pad's side, to see what touches
 WIDE = 0.85  # of its height: a refused place wider than this may be two digits
 
 

@@ -274,3 +274,28 @@ def test_permutations_of_a_number_read_the_same() -> None:
         places = numbers.read(Reader(), [drawn[i] for i in order], PAD)  # type: ignore[arg-type]
         boxes.add(tuple(p.box for p in places))
     assert len(boxes) == 1
+
+
+def test_a_digit_drawn_by_keys_is_one_digit() -> None:
+    # a 7 of lines from cell to cell, as the pad's keys draw them, and beside it a second one
+    cells = [(8 + k, 6) for k in range(8)] + [(15 - k // 3, 6 + k) for k in range(1, 12)]
+    lines = [Stroke((np.array(pair) + 0.5) * 10.0, 22.0) for pair in pairwise(cells)]
+    assert [p.strokes for p in numbers.read(Reader(), lines, 280.0)] == [list(range(len(lines)))]  # type: ignore[arg-type]
+    halves = [Stroke(line.points * 0.5 + (dx, 60.0), 12.0) for dx in (0.0, 120.0) for line in lines]
+    n = len(lines)
+    found = numbers.read(Reader(), halves, 280.0)  # type: ignore[arg-type]
+    assert [p.strokes for p in found] == [list(range(n)), list(range(n, 2 * n))]
+    few = [*lines[:3], Stroke(np.array([[95.0, 30.0], [95.0, 100.0]]), 22.0)]
+    assert len(few) < numbers.BITS and len(numbers.read(Reader(), few, 280.0)) == 1  # type: ignore[arg-type]
+
+
+def test_a_digit_filled_row_by_row_is_one_digit() -> None:
+    rows, columns = np.mgrid[:20, :14]
+    ring = np.abs(np.hypot((rows - 9.5) / 10, (columns - 6.5) / 7) - 0.8) < 0.2  # a 0, two runs in most rows
+    runs = []
+    for row, inked in enumerate(ring):
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], inked, [False])).astype(np.int8)))
+        for a, b in zip(edges[::2], edges[1::2], strict=True):
+            runs.append(Stroke(np.array([[a + 0.5, row + 0.5], [b - 0.5, row + 0.5]]) * 10 + 40, 10.0))
+    assert len(runs) > numbers.BITS
+    assert [p.strokes for p in numbers.read(Reader(), runs, 280.0)] == [list(range(len(runs)))]  # type: ignore[arg-type]

@@ -289,7 +289,8 @@ def trace(name: str) -> object:
 
 # -- teaching ----------------------------------------------------------------------------------------------------------
 # Drawings that are no digit, where a model has a class for those: how many are mixed in, and how many measured.
-REJECTS = {"mix none": 100, "none": 100}
+# With 30 the share of digits and of letters that is refused stays as shipped; with none a third of letters is answered.
+REJECTS = {"mix none": 30, "none": 100}
 REJECT_SEED = 20250611
 
 teachers: dict = {}

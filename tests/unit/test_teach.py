@@ -321,14 +321,14 @@ def test_a_file_that_is_no_hand_says_why(text: str, words: str) -> None:
 
 
 # -- the shipped weights on the shipped samples ---------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "loss"), [("digits", 0.005), ("linear", 0.02)])
-def test_a_shipped_model_learns_and_hardly_forgets(root: Path, name: str, loss: float) -> None:
-    """A hand that leans: MNIST's training images, each row moved by 0.7 of its distance from the middle."""
+@pytest.mark.parametrize(("name", "slant", "loss"), [("digits", 1.8, 0.005), ("linear", 0.7, 0.02)])
+def test_a_shipped_model_learns_and_hardly_forgets(root: Path, name: str, slant: float, loss: float) -> None:
+    """A hand that leans: MNIST's training images, each row moved by a share of its distance from the middle."""
     samples = root / "web" / "samples"
     mix, test = sample(samples, "mix"), sample(samples, "test")
     model = handlens.load(root / "web" / "models" / f"{name}.safetensors")
     index = np.arange(28)
-    lean = np.clip(index[None, :] + np.round((index[:, None] - 13.5) * 0.7).astype(int), 0, 27)
+    lean = np.clip(index[None, :] + np.round((index[:, None] - 13.5) * slant).astype(int), 0, 27)
     own = Examples(mix.images[:200:10][:, index[:, None], lean], mix.labels[:200:10])
     measured = {"test": Examples(test.images[:400], test.labels[:400])}
     if model.output_shape[0] > 10:  # it has a class for what is no digit: without these a third of letters is answered
@@ -349,7 +349,7 @@ def rejects(count: int, families: Sequence[str], seed: int) -> Examples:
 
 
 def with_rejects(mix: Examples) -> Examples:
-    more = rejects(100, TRAINED, 1)
+    more = rejects(30, TRAINED, 1)
     images = np.concatenate([mix.images.astype(np.float32) / 255, more.images])
     return Examples(images, np.concatenate([mix.labels, more.labels]))
 

@@ -256,6 +256,7 @@ def test_the_784_numbers_can_be_read_and_edited(desk: Any) -> None:
     desk.page.locator("#numbers summary").click()
     grid = desk.get("grid")
     cells = grid.get_by_role("gridcell")
+    cells.first.wait_for(timeout=60_000)  # built when the browser says that it is unfolded
     assert cells.count() == 784
     seen = desk.page.evaluate(
         "[...document.querySelectorAll('[role=gridcell]')].map((cell) => Number(cell.textContent))"

@@ -17,7 +17,7 @@ from handlens.strokes import unpack
 
 RIGHT = 0.95  # share of the digits that must be answered, and rightly
 WRONG = 0.02  # share that may be answered wrongly: where the network does not know, it is to say so
-VIEWPORTS = {"large": (1280, 900), "middle": (800, 700), "small": (320, 640)}  # pads of 448, 352 and 238 px
+VIEWPORTS = {"large": (1280, 900), "middle": (800, 700), "small": (320, 640)}  # pads of 448, 360 and 272 px
 RATIOS = (1, 2, 3)
 PLAIN = ("large", 1)  # where most are drawn
 

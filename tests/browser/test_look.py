@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
+# four sevens side by side: the answer is longer, each digit has its frame and its button
+SEVENS = [[(2 + 6.3 * k + (x - 8) * 0.4, 8 + (y - 7) * 0.6) for x, y in SEVEN] for k in range(4)]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +48,15 @@ def test_axe_finds_nothing(request: pytest.FixtureRequest, axe: str, scheme: str
         desk.page.locator("#numbers summary").click()
         desk.page.wait_for_function("document.querySelectorAll('[role=gridcell]').length === 784")
         assert violations(desk, axe) == []  # everything unfolded
+        desk.page.evaluate("pad.clear()")
+        desk.width(10)
+        desk.strokes(SEVENS)
+        desk.rested()
+        desk.get("place-1").click()
+        desk.get("stage-centre").click()
+        desk.page.wait_for_function("document.getElementById('stages').dataset.without === 'centre'")
+        assert violations(desk, axe) == []  # a number, its second digit looked at, a step switched off
+        desk.get("stage-centre").click()
         desk.page.locator("#numbers summary").click()
         desk.get("samples").click()
         desk.get("help").click()
@@ -76,6 +87,26 @@ def test_no_width_scrolls_sideways(desk: Any, width: int) -> None:
         desk.page.set_viewport_size({"width": 1280, "height": 900})
 
 
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_a_number_has_room(desk: Any, width: int) -> None:
+    try:
+        desk.page.set_viewport_size({"width": width, "height": 700})
+        desk.width(10)
+        desk.strokes(SEVENS)
+        desk.rested()
+        no_sideways_scroll(desk)
+        assert len(desk.answer()) == 4
+        answer, words = desk.get("answer").bounding_box(), desk.page.locator(".verdict-words").bounding_box()
+        assert answer["x"] >= 0 and answer["x"] + answer["width"] <= words["x"]
+        assert words["x"] + words["width"] <= width
+        assert words["width"] >= 150  # the sentence still has lines one can read
+        for k in range(4):
+            box = desk.get(f"place-{k}").bounding_box()
+            assert box["width"] >= 24 and box["height"] >= 24 and box["x"] + box["width"] <= width
+    finally:
+        desk.page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_on_a_phone_the_answer_stands_above_the_pad(phone: Any) -> None:
     answer, pad = phone.get("answer").bounding_box(), phone.get("pad").bounding_box()
     assert answer["y"] + answer["height"] <= pad["y"] + 1
@@ -97,6 +128,12 @@ def test_nothing_moves_when_the_answer_changes(desk: Any) -> None:
     desk.stroke([(5, 12), (23, 22)])
     desk.rested()
     assert desk.page.evaluate(script) == blank
+    desk.page.evaluate("pad.clear()")
+    desk.width(10)
+    desk.strokes(SEVENS)
+    desk.rested()
+    number = desk.page.evaluate(script)  # wider than a digit: the words beside it make room, nothing moves up or down
+    assert [box[1:] for box in number] == [box[1:] for box in blank]
 
 
 def test_dark_follows_the_system_and_the_choice_is_kept(desk: Any) -> None:
@@ -127,7 +164,7 @@ def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
     desk.rested()
     desk.page.locator(".skip").focus()
     order = []
-    for _ in range(8):
+    for _ in range(9):
         desk.page.keyboard.press("Tab")
         order.append(
             desk.page.evaluate(
@@ -138,7 +175,7 @@ def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
                 }"""
             )
         )
-    assert [name for name, *_ in order] == ["theme", "help", "pad", "undo", "redo", "clear", "eraser", "width"]
+    assert [name for name, *_ in order] == ["theme", "help", "meant", "pad", "undo", "redo", "clear", "eraser", "width"]
     assert all(kind == "solid" and width == "2px" for _, kind, width in order)
 
 

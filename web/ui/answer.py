@@ -19,7 +19,9 @@ def sentence(reading) -> str:
 def _certainty(reading) -> str:
     """The share behind the verdict and its word; of a number that of the digit it hangs on."""
     place = reading.places[reading.weakest]
-    where = f"<i> in place {reading.weakest + 1}</i>" if len(reading.places) > 1 else ""
+    where = ""
+    if len(reading.places) > 1 and place.verdict != "sure":
+        where = f"<i> in place {reading.weakest + 1}</i>"
     return f"{dom.percent(place.share())} <span>{WORDS[place.verdict]}{where}</span>"
 
 

@@ -45,6 +45,7 @@ NO_STEP = "This picture came as 28 \u00d7 28 numbers: there is no such step."
 
 _canvases: dict = {}
 _shown: dict = {}
+_frame_box: list = []
 _switches: dict = {}
 _costs: dict = {}
 
@@ -148,14 +149,24 @@ def show_steps(steps) -> None:
         return
     for name in ("ink", "crop", "fitted"):
         _paint(name, getattr(steps, name))
-    left, top, right, bottom = [float(edge) for edge in steps.box]
+    _frame_box[:] = [float(edge) for edge in steps.box]
+    _frame()
+
+
+def _frame() -> None:
+    """The box of the digit's ink, on the step that shows all ink."""
+    left, top, right, bottom = _frame_box
     context = _canvases["ink"].getContext("2d")
     context.strokeStyle = window.getComputedStyle(dom.root).getPropertyValue("--accent")
-    context.lineWidth = max(1, steps.ink.width / 56)
+    context.lineWidth = max(1, _canvases["ink"].width / 56)
     context.strokeRect(left, top, right - left, bottom - top)
 
 
 def repaint() -> None:
     """After a change of theme."""
-    for name, raster in _shown.items():
-        window.pixels.paint(_canvases[name], raster.values, raster.width, raster.height)
+    for name, canvas in _canvases.items():
+        raster = _shown.get(name)
+        if raster is not None:
+            window.pixels.paint(canvas, raster.values, raster.width, raster.height)
+    if _shown.get("ink") is not None:
+        _frame()

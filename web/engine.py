@@ -75,15 +75,20 @@ def status() -> object:
     )
 
 
+async def fetched(address: str) -> bytes:
+    """A file of the site. OSError with the server's answer where there is none."""
+    response = await js.fetch(address)
+    if not response.ok:
+        raise OSError(f"{address.rsplit('/', 1)[-1]}: the server answered {response.status}")
+    return (await response.arrayBuffer()).to_bytes()
+
+
 async def load_model(name: str, address: str) -> object:
     """Fetch one file of weights and load it under `name`. Raises what handlens says about a file it cannot use.
 
     `facts`: what the file says was measured on drawings, as JSON.
     """
-    response = await js.fetch(address)
-    if not response.ok:
-        raise OSError(f"{address.rsplit('/', 1)[-1]}: the server answered {response.status}")
-    data = (await response.arrayBuffer()).to_bytes()
+    data = await fetched(address)
     model = models[name] = handlens.load(data)
     digests[name] = hashlib.sha256(data).hexdigest()
     return pack({"name": name, "facts": json.dumps({key: model.metadata.get(key) for key in FACTS})})
@@ -304,14 +309,6 @@ def teacher_of(name: str) -> object:
     if name not in teachers:
         teachers[name] = handlens.teach.Teacher(models[name], digest=digests[name])
     return teachers[name]
-
-
-async def fetched(address: str) -> bytes:
-    """A file of the site."""
-    response = await js.fetch(address)
-    if not response.ok:
-        raise OSError(f"{address.rsplit('/', 1)[-1]}: the server answered {response.status}")
-    return (await response.arrayBuffer()).to_bytes()
 
 
 async def sample(name: str, folder: str) -> object:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 
 SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
 WASM = "**/pyodide.asm.wasm"
@@ -36,6 +38,27 @@ def test_one_can_draw_while_python_is_on_its_way(new_desk: Callable[..., Any]) -
     fetched = [url.rsplit("/", 1)[-1] for url in desk.watch.requests]
     assert fetched.count("pyodide.asm.wasm") == 1
     assert desk.page.get_attribute("html", "data-backend") == "numpy"
+
+
+def test_an_image_chosen_while_python_is_on_its_way_is_read_when_it_is_here(
+    new_desk: Callable[..., Any], mnist_test: Any
+) -> None:
+    images, labels = mnist_test
+    out = io.BytesIO()
+    Image.fromarray(images[0]).resize((280, 280)).save(out, "PNG")
+    desk = new_desk()
+    held: list[Any] = []
+    desk.page.route(WASM, lambda route: held.append(route))
+    desk.open(ready=False)
+    desk.page.wait_for_selector("[data-testid=file]", state="attached", timeout=60_000)
+    desk.get("file").set_input_files({"name": "digit.png", "mimeType": "image/png", "buffer": out.getvalue()})
+    desk.page.wait_for_function("document.getElementById('notice').textContent.includes('as soon as Python is here')")
+    while not held:
+        desk.page.wait_for_timeout(50)
+    held[0].continue_()
+    desk.page.wait_for_function("pad.kind() === 'picture'", timeout=120_000)
+    assert desk.settled() == str(labels[0])
+    assert desk.get("notice").is_hidden()
 
 
 @pytest.mark.parametrize("file", ["pyodide.asm.wasm", "handlens-*.whl"])

@@ -190,6 +190,7 @@ def use(name: str) -> None:
     reader.model = name
     measured.show(name, table.facts.get(name))
     reader.changed()
+    picture.read_kept(engine, lambda: reader.model)
 
 
 # -- the address ---------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from ui.worker import EngineError, EngineGoneError
 MOST = 30e6  # bytes of a file: beyond any photograph
 
 _notice = dom.find("notice")
+_later = []  # the file that came last while nobody could read it
 _chooser = dom.make("input", "", None, type="file", accept="image/*", hidden="", data_testid="file")
 
 
@@ -21,10 +22,17 @@ def choose() -> None:
     _chooser.click()
 
 
+def _keep(file) -> None:
+    _later.clear()
+    _later.append(file)
+    say(f"{file.name or 'The image'} will be read as soon as Python is here.")
+
+
 async def _read(file, engine, model) -> None:
     name = file.name or "The image"
+    _later.clear()
     if engine.state != "ready" or not model():
-        say("Python is still on its way. Please choose the image again in a moment.")
+        _keep(file)
     elif file.size > MOST:
         say(f"{name} has {file.size / 1e6:.0f} MB. Please choose an image of at most {MOST / 1e6:.0f} MB.")
     else:
@@ -32,6 +40,7 @@ async def _read(file, engine, model) -> None:
         try:
             result = await engine.call("prepare_file", data, file.type, model(), seconds=60)
         except EngineGoneError:
+            _keep(file)
             return
         except EngineError as error:
             say(f"{name} could not be read: {error}")
@@ -54,6 +63,12 @@ def _first_image(transfer):
         if files[i].type.startswith("image/"):
             return files[i]
     return files[0]
+
+
+def read_kept(engine, model) -> None:
+    """Now there is somebody to read: take up the file that has waited for it."""
+    if _later:
+        dom.run(_read(_later[0], engine, model))
 
 
 def setup(engine, model) -> None:

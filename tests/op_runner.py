@@ -48,13 +48,15 @@ def forward(case: Case, seed: int = 0, dtype: str = "float64", backend: Backend 
     return run(graph, values, [*outputs, *op.updates], backend)
 
 
-def with_loss(case: Case, inputs: list[np.ndarray], updates: list[np.ndarray]) -> tuple[Graph, str, list[str]]:
+def with_loss(
+    case: Case, inputs: list[np.ndarray], updates: list[np.ndarray], dtype: str = "float64"
+) -> tuple[Graph, str, list[str]]:
     """The case's graph with a scalar on top: its own loss, or the squared distance of its first output to a target.
 
     Returns graph, loss, and the names of the inputs that can be differentiated.
     """
-    graph, outputs = case_graph(case, inputs, updates, "float64")
-    names = [n for n, t in graph.tensors.items() if t.role == "input" and t.dtype == "float64"]
+    graph, outputs = case_graph(case, inputs, updates, dtype)
+    names = [n for n, t in graph.tensors.items() if t.role == "input" and t.dtype == dtype]
     op = find(case.op)
     wrt = [n for n in names if n not in op.updates]
     if graph[outputs[0]].shape == (1,) and case.op in ("softmax_cross_entropy", "mean_squared_error"):

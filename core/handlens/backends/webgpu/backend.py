@@ -1,0 +1,231 @@
+"""The WebGPU backend: lowers plans to WGSL dispatches and has a device replay them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from ...errors import BackendError, PlanError
+from ...graph import Array, as_numpy_dtype
+from ...memory import aligned
+from ...plan import Plan
+from ..base import Backend, Control, Program
+from . import lower as _fills_the_table  # noqa: F401
+from .device import Device, Progress
+from .lowered import Lowered, lower, reasons
+
+IN_FLIGHT = 2  # runs submitted and not yet finished
+MOST_STEPS = 64  # of one submit
+
+
+@dataclass
+class GpuProgram(Program):
+    """A loaded plan. ``mirrors``: buffer name -> the host array that it began as, for ``pull``."""
+
+    plan: Plan
+    lowered: Lowered
+    handle: int
+    mirrors: dict[str, Array]
+    trains: bool
+    steps: int = 0  # of the last run
+    pending: int = 0  # runs whose records have not been read
+    recorded: dict[str, Array] = field(default_factory=dict)
+    closed: bool = False
+
+
+@dataclass
+class Shared:
+    """A device buffer that several programs work on, made from one host array."""
+
+    handle: int
+    array: Array  # held, so that its id stays its own
+    users: int = 0
+
+
+class WebgpuBackend(Backend):
+    """Replays plans on a GPU, float32. ``progress`` is told of kernels compiled, so that a page can say so."""
+
+    name = "webgpu"
+
+    def __init__(self, device: Device, variants: Mapping[str, str] | None = None) -> None:
+        self.device = device
+        self.suspends = device.waits
+        self.variants = dict(variants or {})
+        self.progress: Progress | None = None
+        self._shared: dict[tuple[int, bool], Shared] = {}
+        self._clean: Callable[[], None] | None = None
+
+    def supports(self, plan: Plan) -> list[str]:
+        adapter = self.device.adapter
+        found = [self.device.lost] if self.device.lost else []
+        return found + reasons(plan, min(adapter.largest_binding, adapter.largest_buffer))
+
+    async def load(self, plan: Plan, shared: Mapping[str, Array] | None = None) -> GpuProgram:
+        against = self.supports(plan)
+        if against:
+            raise BackendError(f"webgpu cannot run this plan: {'; '.join(against)}")
+        mirrors = dict(shared or {})
+        written = {plan.tensors[t].buffer for step in plan.steps for t in (*step.outputs, *step.updates)}
+        trains = any(name in written for name in mirrors)
+        handles = {name: self._share(array, plan.buffers[name], trains) for name, array in mirrors.items()}
+        lowered = lower(plan, self.variants)
+        try:
+            handle = await self.device.load(lowered, handles, self.progress)
+        except Exception:
+            self._unshare(mirrors, trains)
+            raise
+        return GpuProgram(plan, lowered, handle, mirrors, trains)
+
+    def _share(self, array: Array, size: int, trains: bool) -> int:
+        """A device buffer for a host array. Programs that train share theirs, apart from those that only infer: a
+        drawing can be read, with the weights as they stood, while a training moves its own."""
+        key = (id(array), trains)
+        if key not in self._shared:
+            if array.nbytes > aligned(size):
+                raise BackendError(f"a shared array of {array.nbytes} bytes met a buffer of {size}")
+            self._shared[key] = Shared(self.device.buffer(aligned(size)), array)
+            self.device.write_shared(self._shared[key].handle, padded(array))
+        self._shared[key].users += 1
+        return self._shared[key].handle
+
+    def _unshare(self, mirrors: Mapping[str, Array], trains: bool) -> None:
+        for array in mirrors.values():
+            shared = self._shared.get((id(array), trains))
+            if shared is not None:
+                shared.users -= 1
+                if not shared.users:
+                    self.device.free(shared.handle)
+                    del self._shared[id(array), trains]
+
+    def upload(self, program: Program, name: str, data: Array) -> None:
+        loaded = opened(program)
+        place = loaded.plan.tensors.get(name)
+        if place is None:
+            buffer, offset, kind, shape = name, 0, np.asarray(data).dtype, np.shape(data)
+            if name not in loaded.plan.buffers or np.asarray(data).nbytes > loaded.plan.buffers[name]:
+                raise PlanError(f"nothing that holds {np.asarray(data).nbytes} bytes is called {name!r} here")
+        else:
+            buffer, offset, kind, shape = place.buffer, place.offset, as_numpy_dtype(place.dtype), place.shape
+        if tuple(shape) != np.shape(data):
+            raise PlanError(f"{name!r} has shape {shape}; got {np.shape(data)}")
+        self.device.write(loaded.handle, buffer, offset, padded(np.asarray(data).astype(kind, casting="same_kind")))
+
+    def prepare(self, program: Program) -> None:
+        loaded = opened(program)
+        if not loaded.trains:  # the host's parameters may have changed; a training's own are on the device
+            for array in loaded.mirrors.values():
+                self.device.write_shared(self._shared[id(array), False].handle, padded(array))
+        self.device.prepare(loaded.handle)
+
+    def push(self, program: Program) -> None:
+        """Take the host's arrays anew, for a training whose parameters were put back."""
+        loaded = opened(program)
+        for array in loaded.mirrors.values():
+            self.device.write_shared(self._shared[id(array), loaded.trains].handle, padded(array))
+
+    async def pull(self, program: Program) -> None:
+        """Copy what the device has written in shared buffers back into the host's arrays."""
+        loaded = opened(program)
+        steps = loaded.plan.steps
+        written = {loaded.plan.tensors[t].buffer for step in steps for t in (*step.outputs, *step.updates)}
+        names = [name for name in loaded.mirrors if name in written]
+        places = [(name, 0, aligned(loaded.mirrors[name].nbytes)) for name in names]
+        for name, data in zip(names, await self.device.read(loaded.handle, places), strict=True):
+            array = loaded.mirrors[name]
+            np.copyto(array, np.frombuffer(data, array.dtype, array.size).reshape(array.shape))
+
+    def run(self, program: Program, steps: int = 1, control: Control | None = None) -> None:
+        loaded = opened(program)
+        if steps > MOST_STEPS:
+            raise BackendError(f"{steps} steps in one run; this backend takes {MOST_STEPS}")
+        self.device.run(loaded.handle, steps, packed(loaded, steps, control or {}))
+        loaded.steps = steps
+        loaded.pending += bool(loaded.lowered.records)
+
+    async def run_async(
+        self, program: Program, steps: int = 1, control: Control | None = None, budget: float = 0.05
+    ) -> None:
+        await self.device.settled(IN_FLIGHT - 1)
+        self.run(program, steps, control)
+
+    async def recorded(self, program: Program) -> dict[str, Array]:
+        """What the oldest run not yet asked for has recorded, a row a step; {} where there is none."""
+        loaded = opened(program)
+        if not loaded.pending:
+            return {}
+        loaded.pending -= 1
+        data = await self.device.records(loaded.handle)
+        count = len(data) // loaded.lowered.record_bytes
+        rows = np.frombuffer(data, np.uint8).reshape(count, -1)
+        found = {}
+        for row in loaded.lowered.records:
+            place = loaded.plan.tensors[loaded.plan.outputs[row.name]]
+            cut = np.ascontiguousarray(rows[:, row.at : row.at + row.bytes])
+            found[row.name] = cut.view(place.dtype).reshape(count, *place.shape)
+        loaded.recorded = found
+        return found
+
+    async def fetch(self, program: Program, *names: str) -> dict[str, Array]:
+        loaded = opened(program)
+        while loaded.pending:  # the records of the last run are what is asked for
+            await self.recorded(program)
+        found, places, shapes = {}, [], []
+        for name in names:
+            if name in loaded.recorded:
+                found[name] = loaded.recorded[name].copy()
+                continue
+            tensor = loaded.plan.outputs.get(name, name)
+            if tensor in loaded.plan.tensors:
+                place = loaded.plan.tensors[tensor]
+                places.append((place.buffer, place.offset, -(-place.bytes // 4) * 4))
+                shapes.append((name, place.shape, place.dtype))
+            elif tensor in loaded.plan.buffers:
+                places.append((tensor, 0, loaded.plan.buffers[tensor]))
+                shapes.append((name, (loaded.plan.buffers[tensor],), "uint8"))
+            else:
+                raise PlanError(f"nothing is called {name!r} here; there are: {', '.join(loaded.plan.outputs)}")
+        read = await self.device.read(loaded.handle, places) if places else []
+        for (name, shape, kind), data in zip(shapes, read, strict=True):
+            found[name] = np.frombuffer(data, kind, int(np.prod(shape))).reshape(shape).copy()
+        return found
+
+    def close(self, program: Program) -> None:
+        loaded = cast(GpuProgram, program)
+        if not loaded.closed:
+            loaded.closed = True
+            self.device.close(loaded.handle)
+            self._unshare(loaded.mirrors, loaded.trains)
+
+
+def opened(program: Program) -> GpuProgram:
+    """The program, if it is one of ours and still open."""
+    if not isinstance(program, GpuProgram) or program.closed:
+        raise BackendError("this program is closed, or belongs to another backend; load the plan again")
+    return program
+
+
+def padded(array: Array) -> Any:
+    """The array's bytes, padded to whole words: what WebGPU writes."""
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    short = -flat.size % 4
+    return np.concatenate([flat, np.zeros(short, np.uint8)]) if short else flat
+
+
+def packed(program: GpuProgram, steps: int, control: Control) -> bytes:
+    """The control values of a run as the device takes them: one row a step, its values in the plan's order."""
+    lowered = program.lowered
+    given = [row for row in lowered.controls if row.name in control]
+    if not given:
+        return b""
+    if len(given) != len(lowered.controls):
+        lacking = [row.name for row in lowered.controls if row.name not in control]
+        raise PlanError(f"this plan needs the control value {lacking[0]!r} too")
+    rows = np.zeros((steps, lowered.control_bytes), np.uint8)
+    for row in lowered.controls:
+        place = program.plan.tensors[row.name]
+        values = np.ascontiguousarray(np.asarray(control[row.name])[:steps], as_numpy_dtype(place.dtype))
+        rows[:, row.at : row.at + row.bytes] = values.reshape(steps, -1).view(np.uint8)
+    return rows.tobytes()

@@ -1,0 +1,246 @@
+"""A plan as WebGPU runs it: buffers, shader texts and dispatches. Plain data, replayed by Python or by JavaScript."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...errors import PlanError
+from ...graph import Shape
+from ...memory import aligned
+from ...ops import find
+from ...plan import Place, Plan, Step
+from .kernels import ELEMENTS, WRITES, Value, kernel
+
+MOST_GROUPS = 65_535  # maxComputeWorkgroupsPerDimension that every adapter grants
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One dispatch as an op's lowering asks for it: kernel, constants, the place of each slot, workgroups."""
+
+    kernel: str
+    constants: Mapping[str, Value]
+    operands: Mapping[str, Place]
+    groups: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One shader: what it is called, its WGSL, and for each binding whether it is bound ``read_write``."""
+
+    name: str
+    text: str
+    written: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """One dispatch: which of the sources, on which (buffer, offset, bytes), how many workgroups."""
+
+    source: int
+    bindings: tuple[tuple[str, int, int], ...]
+    groups: tuple[int, int, int]
+    op: str
+    layer: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A control value or a record: its tensor's (buffer, offset, bytes), and its place in the row of one step."""
+
+    name: str
+    buffer: str
+    offset: int
+    bytes: int
+    at: int
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Everything a device needs; ``controls`` and ``records`` are rows of ``control_bytes`` and ``record_bytes``."""
+
+    buffers: dict[str, int]
+    sources: tuple[Source, ...]
+    prologue: tuple[Dispatch, ...]
+    steps: tuple[Dispatch, ...]
+    controls: tuple[Row, ...]
+    records: tuple[Row, ...]
+    control_bytes: int
+    record_bytes: int
+
+    def to_json(self) -> str:
+        """As JSON text, for the JavaScript that replays it."""
+        return json.dumps(asdict(self))
+
+
+@dataclass
+class Work:
+    """One step of a plan on its way to dispatches: its operands by the names of the op table, and scratch memory."""
+
+    step: Step
+    places: dict[str, Place]
+    variants: Mapping[str, str] = field(default_factory=dict)
+    scratch_bytes: int = 0
+    calls: list[Call] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: Plan, step: Step, variants: Mapping[str, str]) -> Work:
+        """The work of one step."""
+        op, places = find(step.op), {}
+        for names, tensors in ((op.inputs, step.inputs), (op.outputs, step.outputs), (op.updates, step.updates)):
+            for name, tensor in zip(names, tensors, strict=False):  # an optional operand may be missing at the end
+                places[name.rstrip("?")] = plan.tensors[tensor]
+        return cls(step, places, variants)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The step's attributes."""
+        return self.step.attrs
+
+    def has(self, name: str) -> bool:
+        """Whether an optional operand is there."""
+        return name in self.places
+
+    def shape(self, name: str) -> Shape:
+        """The shape of an operand."""
+        return self.places[name].shape
+
+    def size(self, name: str) -> int:
+        """The number of elements of an operand."""
+        return math.prod(self.places[name].shape)
+
+    def variant(self, usual: str) -> str:
+        """Which of an op's kernels to take: the one chosen by measurement, else the usual one."""
+        return self.variants.get(self.step.op, usual)
+
+    def scratch(self, *shape: int) -> Place:
+        """Memory that the passes of this step share; it is gone after the step."""
+        place = Place(SCRATCH, self.scratch_bytes, tuple(shape), "float32")
+        self.scratch_bytes += aligned(place.bytes)
+        return place
+
+    def call(
+        self,
+        name: str,
+        groups: tuple[int, int, int],
+        constants: Mapping[str, Value] | None = None,
+        **operands: Place,
+    ) -> None:
+        """Add a dispatch. Operands not given are the step's own of that name; one that the step lacks (a bias) is
+        bound to another input, and the kernel's constants must say that it is not there."""
+        own = kernel(name)
+        bound = {}
+        for slot in own.slots:
+            found = operands.get(slot.name) or self.places.get(slot.name)
+            if found is None and slot.role == "in":
+                # anything that is only read: the binding has to hold something
+                found = next(p for s in own.slots if (p := self.places.get(s.name)) and s.role == "in")
+            if found is None:
+                raise PlanError(f"{name}.wgsl needs {slot.role} {slot.name!r}, which step {self.step.op!r} lacks")
+            bound[slot.name] = found
+        self.calls.append(Call(name, dict(constants or {}), bound, groups))
+
+    def linear(self, name: str, threads: int, constants: Mapping[str, Value] | None = None, **operands: Place) -> None:
+        """:meth:`call` with one invocation for each of ``threads``, in rows where there are more than a dimension
+        takes: the kernel finds its own at ``id.x + id.y * WIDE`` and returns where that is not below ``SIZE``."""
+        side = kernel(name).workgroup[0]
+        groups = max(1, -(-threads // side))
+        rows = -(-groups // MOST_GROUPS)
+        wide = -(-groups // rows)
+        size = {"SIZE": threads, "WIDE": wide * side}
+        self.call(name, (wide, rows, 1), {**size, **(constants or {})}, **operands)
+
+
+Lowering = Callable[[Work], None]
+LOWERINGS: dict[str, Lowering] = {}
+
+
+def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
+    """Register a function as the lowering of these ops."""
+
+    def register(function: Lowering) -> Lowering:
+        for op in ops:
+            if op in LOWERINGS:
+                raise PlanError(f"op {op!r} is lowered twice")
+            LOWERINGS[op] = function
+        return function
+
+    return register
+
+
+class Builder:
+    """Collects dispatches; the same text is compiled once."""
+
+    def __init__(self) -> None:
+        self.sources: dict[Source, int] = {}
+        self.scratch_bytes = 0
+
+    def dispatches(self, plan: Plan, step: Step, variants: Mapping[str, str]) -> list[Dispatch]:
+        """The dispatches of one step."""
+        work = Work.of(plan, step, variants)
+        LOWERINGS[step.op](work)
+        self.scratch_bytes = max(self.scratch_bytes, work.scratch_bytes)
+        return [self.dispatch(step, call) for call in work.calls]
+
+    def dispatch(self, step: Step, call: Call) -> Dispatch:
+        """One call, specialised."""
+        own = kernel(call.kernel)
+        if any(not 0 < n <= MOST_GROUPS for n in call.groups):
+            raise PlanError(f"{call.kernel} of step {step.op!r} asks for {call.groups} workgroups")
+        buffers = {call.operands[s.name].buffer for s in own.slots if s.role in WRITES}
+        written = tuple(call.operands[s.name].buffer in buffers for s in own.slots)
+        source = Source(own.name, own.specialise(call.constants, written), written)
+        number = self.sources.setdefault(source, len(self.sources))
+        bindings = tuple(binding(call.operands[s.name], ELEMENTS[s.element]) for s in own.slots)
+        return Dispatch(number, bindings, call.groups, step.op, step.layer)
+
+
+def binding(place: Place, element: int) -> tuple[str, int, int]:
+    """(buffer, offset, bytes), the size rounded up to whole elements."""
+    return place.buffer, place.offset, max(element, -(-place.bytes // element) * element)
+
+
+def lower(plan: Plan, variants: Mapping[str, str] | None = None) -> Lowered:
+    """The plan for a device; ``variants``: op -> kernel, where measurement has chosen one."""
+    builder = Builder()
+    prologue, steps = (
+        tuple(d for step in part for d in builder.dispatches(plan, step, variants or {}))
+        for part in (plan.prologue, plan.steps)
+    )
+    buffers = {name: aligned(size) for name, size in plan.buffers.items()}
+    if builder.scratch_bytes:
+        buffers[SCRATCH] = builder.scratch_bytes
+    controls, control_bytes = rows(plan, {name: name for name in plan.controls if name in plan.tensors})
+    records, record_bytes = rows(plan, {name: plan.outputs[name] for name in plan.records})
+    return Lowered(buffers, tuple(builder.sources), prologue, steps, controls, records, control_bytes, record_bytes)
+
+
+def rows(plan: Plan, names: Mapping[str, str]) -> tuple[tuple[Row, ...], int]:
+    """The rows of some tensors, one after another, and their length."""
+    found, at = [], 0
+    for name, tensor in names.items():
+        place = plan.tensors[tensor]
+        found.append(Row(name, place.buffer, place.offset, place.bytes, at))
+        at += place.bytes
+    return tuple(found), at
+
+
+def reasons(plan: Plan, largest: int) -> list[str]:
+    """Why a plan cannot be lowered: ops without a kernel, element types, buffers above the adapter's ``largest``."""
+    used = (*plan.prologue, *plan.steps)
+    lacking = sorted({step.op for step in used} - set(LOWERINGS))
+    found = [f"no WebGPU kernel for {', '.join(lacking)}"] if lacking else []
+    kinds = sorted({p.dtype for p in plan.tensors.values()} - {"float32", "int32", "uint32", "uint8"})
+    if kinds:
+        found.append(f"WebGPU computes in float32; this plan holds {', '.join(kinds)}")
+    found += [
+        f"buffer {name!r} of {size:,} bytes is larger than this adapter's limit of {largest:,}"
+        for name, size in plan.buffers.items()
+        if size > largest
+    ]
+    return found

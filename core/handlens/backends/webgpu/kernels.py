@@ -41,6 +41,11 @@ class Slot:
     role: str
     element: str
 
+    @property
+    def operand(self) -> str:
+        """The operand's name in the op table; one that WGSL reserves (``target``) has an underscore in the source."""
+        return self.name.rstrip("_")
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -60,7 +65,7 @@ class Kernel:
             raise PlanError(f"{self.name}.wgsl serves {self.op!r}: no such op, or not one that the file is called after")
         known = {"in": [i.rstrip("?") for i in op.inputs], "out": list(op.outputs), "update": list(op.updates)}
         for slot in self.slots:
-            if not slot.role.startswith("scratch") and slot.name not in known.get(slot.role, ()):
+            if not slot.role.startswith("scratch") and slot.operand not in known.get(slot.role, ()):
                 raise PlanError(f"{self.name}.wgsl binds {slot.role} {slot.name!r}, which {self.op!r} does not have")
             if slot.element not in ELEMENTS:
                 raise PlanError(f"{self.name}.wgsl: {slot.name!r} holds {slot.element!r}; use f32, i32 or u32")

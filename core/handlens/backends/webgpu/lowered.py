@@ -136,10 +136,10 @@ class Work:
         own = kernel(name)
         bound = {}
         for slot in own.slots:
-            found = operands.get(slot.name) or self.places.get(slot.name)
+            found = operands.get(slot.name) or self.places.get(slot.operand)
             if found is None and slot.role == "in":
                 # anything that is only read: the binding has to hold something
-                found = next(p for s in own.slots if (p := self.places.get(s.name)) and s.role == "in")
+                found = next(p for s in own.slots if (p := self.places.get(s.operand)) and s.role == "in")
             if found is None:
                 raise PlanError(f"{name}.wgsl needs {slot.role} {slot.name!r}, which step {self.step.op!r} lacks")
             bound[slot.name] = found

@@ -1,0 +1,14 @@
+//: op scale
+//: in x f32
+//: out y f32
+//: const FACTOR f32
+//: const SIZE u32
+//: const WIDE u32
+//: workgroup 64 1 1
+
+@compute @workgroup_size(WORKGROUP_X)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let i = id.x + id.y * WIDE;
+  if (i >= SIZE) { return; }
+  y[i] = FACTOR * x[i];
+}

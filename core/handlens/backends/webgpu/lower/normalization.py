@@ -1,0 +1,50 @@
+"""Batch normalisation: in training two dispatches each way, a channel's sums in one workgroup, then all elements."""
+
+from __future__ import annotations
+
+import math
+
+from ..lowered import Work, lowers
+
+
+def maps(work: Work) -> dict[str, int]:
+    """Channels, and pixels of one map."""
+    shape = work.shape("x")
+    return {"CHANNELS": shape[1], "PIXELS": math.prod(shape[2:])}
+
+
+@lowers("batch_norm")
+def batch_norm(work: Work) -> None:
+    """Statistics and running averages, then the normalised values."""
+    constants, momentum = maps(work), float(work.attrs["momentum"])
+    learning = {"EPSILON": float(work.attrs["epsilon"]), "MOMENTUM": momentum, "REST": 1.0 - momentum}
+    groups = (constants["CHANNELS"], 1, 1)
+    work.call("batch_norm_stats", groups, {"IMAGES": work.shape("x")[0], **constants, **learning})
+    work.linear("batch_norm", work.size("x"), constants)
+
+
+@lowers("batch_norm_dx")
+def batch_norm_dx(work: Work) -> None:
+    """dgamma and dbeta, then dx out of them."""
+    constants = maps(work)
+    groups = (constants["CHANNELS"], 1, 1)
+    work.call("batch_norm_dx_sums", groups, {"IMAGES": work.shape("x")[0], **constants})
+    work.linear("batch_norm_dx", work.size("x"), {"COUNT": work.size("x") // constants["CHANNELS"], **constants})
+
+
+@lowers("batch_norm_inference")
+def batch_norm_inference(work: Work) -> None:
+    """One invocation an element."""
+    work.linear("batch_norm_inference", work.size("x"), {"EPSILON": float(work.attrs["epsilon"]), **maps(work)})
+
+
+@lowers("batch_norm_fold")
+def batch_norm_fold(work: Work) -> None:
+    """One invocation a weight; a kernel's first one takes its bias along."""
+    shape = work.shape("w")
+    constants = {
+        "PER_KERNEL": math.prod(shape[1:]),
+        "EPSILON": float(work.attrs["epsilon"]),
+        "BIAS": work.has("b"),
+    }
+    work.linear("batch_norm_fold", work.size("w"), constants)

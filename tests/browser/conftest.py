@@ -233,6 +233,15 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def gpu_browser(browser: Browser, chromium_path: str) -> Iterator[Browser]:
+    """A Chromium that offers WebGPU: on SwiftShader, where the machine has no GPU."""
+    args = [*QUIET, "--enable-unsafe-webgpu"]
+    found = browser.browser_type.launch(executable_path=chromium_path, args=args)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
 def open_desk(browser: Browser, site_url: str) -> Iterator[Callable[..., Desk]]:
     """Make a desk in a context of its own: no storage shared, and options such as `has_touch`."""
     contexts: list[BrowserContext] = []

@@ -1,0 +1,215 @@
+"""Runs inside the worker of the tests' own page, on the wheel's BrowserGpu; the test asks for its functions by name.
+
+Arrays cross as JSON (:func:`packed`), so that this module is also imported by the tests themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import numpy as np
+from handlens.backends.webgpu import WebgpuBackend
+from handlens.backends.webgpu.browser_gpu import BrowserGpu
+from handlens.backends.webgpu.lowered import Dispatch, Lowered, Row, Source
+from handlens.errors import BackendError
+from handlens.plan import Plan
+
+held: dict[str, Any] = {}  # "gpu": the device of the last `opened`
+
+
+def packed(array: np.ndarray) -> dict[str, Any]:
+    """An array as JSON."""
+    data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+    return {"kind": array.dtype.str, "shape": list(array.shape), "data": data}
+
+
+def unpacked(value: dict[str, Any]) -> np.ndarray:
+    """The array again."""
+    return np.frombuffer(base64.b64decode(value["data"]), value["kind"]).reshape(value["shape"]).copy()
+
+
+async def answer(call: str, given: str) -> str:
+    """One of the functions below; a BackendError comes back as {"reason": ...}."""
+    try:
+        return json.dumps(await globals()[call](**json.loads(given)))
+    except BackendError as error:
+        return json.dumps({"reason": str(error)})
+
+
+async def opened(patience: float = 30.0) -> dict[str, Any]:
+    """Open a device, and keep it."""
+    gpu = held["gpu"] = await BrowserGpu.open(patience)
+    adapter = gpu.adapter
+    return {
+        "name": adapter.name,
+        "software": adapter.software,
+        "limits": [adapter.largest_binding, adapter.largest_buffer],
+    }
+
+
+async def state() -> dict[str, Any]:
+    """What there is to know of the device without asking it, and what nobody caught."""
+    import js
+
+    gpu = held.get("gpu")
+    counts = js.faults.counts.to_py() if hasattr(js, "faults") else {}
+    found = {"counts": counts, "uncaught": list(js.uncaught.to_py())}
+    if gpu is not None:
+        found |= {"lost": gpu.lost, "memory": gpu.memory(), "crossings": gpu.crossings}
+    return found
+
+
+async def planned(plan: str, values: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Load a plan, upload, run once, fetch, close."""
+    backend = WebgpuBackend(held["gpu"])
+    program = await backend.load(Plan.from_json(plan))
+    try:
+        for name, value in values.items():
+            backend.upload(program, name, unpacked(value))
+        backend.run(program)
+        return {name: packed(value) for name, value in (await backend.fetch(program, *names)).items()}
+    finally:
+        backend.close(program)
+
+
+# A program without ops: a step adds a control value to a state that shrinks, in two dispatches, and records some of it.
+ADD = """
+@group(0) @binding(0) var<storage, read_write> state: array<f32>;
+@group(0) @binding(1) var<storage, read> push: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  state[id.x] = state[id.x] * 0.75 + push[0] * sin(f32(id.x) + push[0]);
+}
+"""
+SHRINK = """
+@group(0) @binding(0) var<storage, read_write> state: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) { state[id.x] = state[id.x] / 1.25; }
+"""
+CELLS = 256
+
+
+def recurrence(cells: int = CELLS) -> Lowered:
+    """The program."""
+    size = 4 * cells
+    sources = (Source("add", ADD, (True, False)), Source("shrink", SHRINK, (True,)))
+    groups = (cells // 64, 1, 1)
+    state, push = ("state", 0, size), ("push", 0, 256)
+    steps = (Dispatch(0, (state, push), groups, "add", ""), Dispatch(1, (state,), groups, "shrink", ""))
+    controls, records = (Row("push", "push", 0, 4, 0),), (Row("state", "state", 0, 16, 0),)
+    return Lowered({"state": size, "push": 256}, sources, (), steps, controls, records, 4, 16)
+
+
+async def made(cells: int = CELLS) -> dict[str, Any]:
+    """Load the program; how the compilation went on."""
+    told: list[list[int]] = []
+    gpu = held["gpu"]
+    held["program"] = await gpu.load(recurrence(cells), {}, lambda n, m: told.append([n, m]))
+    return {"told": told}
+
+
+async def shared(size: int) -> dict[str, Any]:
+    """Load the program on a shared buffer of ``size`` bytes, and close both."""
+    gpu = held["gpu"]
+    handle = gpu.buffer(size)
+    try:
+        number = await gpu.load(recurrence(), {"state": handle})
+        gpu.close(number)
+    finally:
+        gpu.free(handle)
+    return {}
+
+
+async def stepped(pushes: list[float], runs: int, wait: bool = True, read: bool = True) -> dict[str, Any]:
+    """From zeros, as many steps as there are ``pushes``, in ``runs`` runs; records and state at the end.
+
+    Crossings are those of the runs alone. ``wait``: as a training does, at most two runs under way.
+    """
+    gpu, program = held["gpu"], held["program"]
+    gpu.write(program, "state", 0, np.zeros(CELLS, np.float32))
+    rows, crossed, asked = [], 0, 0
+    for part in np.array_split(np.asarray(pushes, np.float32), runs):
+        if wait:
+            await gpu.settled(1)
+        before = gpu.crossings
+        gpu.run(program, len(part), part.tobytes())
+        crossed += gpu.crossings - before
+        asked += 1
+        if asked == 3:  # late reading: the records of a run are asked for when two more are under way
+            rows.append(await gpu.records(program))
+            asked -= 1
+    for _ in range(asked):
+        rows.append(await gpu.records(program))
+    (state,) = await gpu.read(program, [("state", 0, 4 * CELLS)]) if read else (b"",)
+    records = np.frombuffer(b"".join(rows), np.float32)
+    return {"records": packed(records), "state": packed(np.frombuffer(state, np.float32)), "crossings": crossed}
+
+
+async def unread(runs: int) -> dict[str, Any]:
+    """Runs whose records nobody reads, without waiting; what then is left to be read."""
+    gpu, program = held["gpu"], held["program"]
+    gpu.write(program, "state", 0, np.zeros(CELLS, np.float32))
+    for k in range(runs):
+        gpu.run(program, 1, np.float32(k).tobytes())
+    left = 0
+    try:
+        while True:
+            await gpu.records(program)
+            left += 1
+    except BackendError as error:
+        return {"left": left, "reason": str(error)}
+
+
+async def at_once() -> dict[str, Any]:
+    """Several reads and records of one program at the same time, with the program closed while two more wait."""
+    gpu, program = held["gpu"], held["program"]
+    gpu.write(program, "state", 0, np.arange(CELLS, dtype=np.float32))
+    places = [[("state", 0, 16)], [("state", 1008, 16), ("state", 4, 4)], [("state", 512, 64)]]
+    reads = await asyncio.gather(*(gpu.read(program, some) for some in places))
+    gpu.run(program, 1, np.float32(0).tobytes())
+    late = [asyncio.ensure_future(gpu.records(program)), asyncio.ensure_future(gpu.read(program, places[0]))]
+    await asyncio.sleep(0)
+    gpu.close(program)
+    gpu.close(program)
+    ends = await asyncio.gather(*late, return_exceptions=True)
+    values = [[packed(np.frombuffer(part, np.float32)) for part in some] for some in reads]
+    return {"reads": values, "ends": [str(end) if isinstance(end, Exception) else "" for end in ends]}
+
+
+async def cancelled() -> dict[str, Any]:
+    """A loading that is cancelled leaves nothing behind."""
+    gpu = held["gpu"]
+    loading = asyncio.ensure_future(gpu.load(recurrence(), {}, lambda n, m: None))
+    await asyncio.sleep(0)
+    loading.cancel()
+    try:
+        await loading
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.5)
+        return {"memory": gpu.memory()}
+    return {"memory": "it was not cancelled"}
+
+
+async def everything_after_a_loss() -> dict[str, Any]:
+    """Nothing but reading and loading raises on a lost device."""
+    gpu, program = held["gpu"], held["program"]
+    gpu.write(program, "state", 0, np.zeros(CELLS, np.float32))
+    gpu.prepare(program)
+    gpu.run(program, 1, np.float32(0).tobytes())
+    await gpu.settled()
+    handle = gpu.buffer(256)
+    gpu.write_shared(handle, np.zeros(4, np.float32))
+    gpu.free(handle)
+    reasons = []
+    for wait in (gpu.records(program), gpu.read(program, [("state", 0, 16)]), gpu.load(recurrence(), {})):
+        try:
+            await wait
+            reasons.append("")
+        except BackendError as error:
+            reasons.append(str(error))
+    gpu.close(program)
+    gpu.close(program)
+    return {"reasons": reasons, "lost": gpu.lost, "memory": gpu.memory()}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backends, losses
-from .errors import DataError, ShapeError
+from .errors import BackendError, DataError, ShapeError
 from .fuse import fuse
 from .graph import Array, Graph, Shape
 from .initializers import initialize
@@ -64,6 +64,7 @@ class Sequential:
         self.seed, self.name, self.loss = checked_seed(seed), name, losses.get(loss)
         self.metadata: dict[str, Any] = {}
         self.backend = backends.get(backend)
+        self.handed_over: list[str] = []  # why a backend before this one was left
         self._programs: OrderedDict[tuple[Any, ...], backends.Program] = OrderedDict()
         name_layers(self.layers)
         self._build(weights)
@@ -198,8 +199,8 @@ class Sequential:
             fuse(graph)
         return make_plan(graph, self.layout, self.state_layout, keep=keep)
 
-    @contextmanager
-    def _program(self, batch: int, shape: Shape, keep: str = "outputs") -> Iterator[backends.Program]:
+    @asynccontextmanager
+    async def _program(self, batch: int, shape: Shape, keep: str = "outputs") -> AsyncIterator[backends.Program]:
         """A loaded inference program that works on this model's own parameter memory; a few are kept.
 
         It is out of the cache while it is in use: calls that overlap in an event loop each get one of their own.
@@ -210,22 +211,36 @@ class Sequential:
             plan = self.plan(batch, shape, keep)
             shared = {"parameters": self.parameters, "state": self.state}
             wanted = {name: array for name, array in shared.items() if name in plan.buffers}
-            program = backends.drive(self.backend.load(plan, wanted))
-        self.backend.prepare(program)  # the parameters may have changed since the last call
+            program = await self.backend.load(plan, wanted)
+        backend = self.backend
+        backend.prepare(program)  # the parameters may have changed since the last call
         try:
             yield program
         finally:
-            spare = self._programs.pop(key, None)
-            self._programs[key] = program
-            if spare is None and len(self._programs) > KEPT_PROGRAMS:
-                spare = self._programs.popitem(last=False)[1]
-            if spare is not None:
-                self.backend.close(spare)
+            if backend is self.backend:
+                self._keep(key, program)
+            else:  # another took over meanwhile
+                backend.close(program)
+
+    def _keep(self, key: tuple[Any, ...], program: backends.Program) -> None:
+        spare = self._programs.pop(key, None)
+        self._programs[key] = program
+        if spare is None and len(self._programs) > KEPT_PROGRAMS:
+            spare = self._programs.popitem(last=False)[1]
+        if spare is not None:
+            self.backend.close(spare)
 
     def forget_programs(self) -> None:
         """Drop the loaded programs; for when the loss, and with it the outputs, has changed."""
         while self._programs:
             self.backend.close(self._programs.popitem()[1])
+
+    def use(self, backend: str | backends.Backend, reason: str = "") -> None:
+        """Compute on another backend from now on; ``reason`` is kept in ``handed_over`` where one has failed."""
+        self.forget_programs()
+        self.backend = backends.get(backend) if isinstance(backend, str) else backend
+        if reason:
+            self.handed_over.append(reason)
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies: loaded programs stay behind, since they work on this model's memory."""
@@ -249,10 +264,22 @@ class Sequential:
     async def _predict(self, x: Array, logits: bool, batch_size: int, cooperative: bool) -> Array:
         images, size = self.checked_images(x), max(1, batch_size)
         name = "outputs" if not self.loss.classifies else "logits" if logits else "probabilities"
+        try:
+            found = await self._outputs(images, name, size, cooperative)
+            if self.backend.name == "numpy" or np.isfinite(found).all():
+                return found
+            raise BackendError(f"{self.backend.name} gave values that are not finite")
+        except BackendError as error:
+            if self.backend.name == "numpy":
+                raise
+            self.use("numpy", str(error))
+        return await self._outputs(images, name, size, cooperative)
+
+    async def _outputs(self, images: Array, name: str, size: int, cooperative: bool) -> Array:
         parts = []
         for start in range(0, len(images), size):
             part = images[start : start + size]
-            with self._program(len(part), part.shape[1:]) as program:
+            async with self._program(len(part), part.shape[1:]) as program:
                 self.backend.upload(program, "input", part)
                 if cooperative:
                     await self.backend.run_async(program)
@@ -267,8 +294,12 @@ class Sequential:
         "input", then each layer by name ("<layer>.linear" before an activation inside it), then "logits" and
         "probabilities". One image at a time or a small batch: everything is kept.
         """
+        return backends.drive(self.trace_async(x))
+
+    async def trace_async(self, x: Array) -> dict[str, Array]:
+        """:meth:`trace` for an event loop."""
         images = self.checked_images(x)
-        with self._program(len(images), images.shape[1:], keep="all") as program:
+        async with self._program(len(images), images.shape[1:], keep="all") as program:
             self.backend.upload(program, "input", images)
             self.backend.run(program)
             plan, names = program.plan, {"input": "input"}
@@ -277,7 +308,7 @@ class Sequential:
                     names[f"{layer.name}.linear"] = f"{layer.name}.linear"
                 names[layer.name] = plan.outputs[layer.name]
             names |= {name: tensor for name, tensor in plan.outputs.items() if name not in names}
-            found = backends.drive(self.backend.fetch(program, *names.values()))
+            found = await self.backend.fetch(program, *names.values())
         return {name: found[tensor] for name, tensor in names.items()}
 
     def evaluate(self, x: Array, y: Array, batch_size: int = MAX_BATCH) -> dict[str, float]:

@@ -24,6 +24,7 @@ from .errors import DataError, DivergenceError, ShapeError
 from .fuse import fuse
 from .graph import Array, Graph, Shape
 from .layers.regularization import SEED
+from .offload import Offload
 from .ops.data import gather
 from .plan import Plan, make_plan
 from .schedules import Constant, Schedule
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 Saved = tuple[Array, Array, dict[str, Array]]  # parameters, state, moments
+Taken = tuple[float, float, int]  # a step's loss, how many were right, of how many
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class History:
     stopped: str = ""
     interrupted: bool = False
     seconds: float = 0.0
+    handed_over: list[str] = field(default_factory=list)  # why a backend was left for the next, where one was
 
 
 @dataclass
@@ -85,25 +88,19 @@ class Tally:
         self.loss, self.correct, self.seen = self.loss + loss * count, self.correct + correct, self.seen + count
 
 
-def training_graph(
+def gradient_graph(
     model: Sequential,
-    optimizer: optimizers.Optimizer,
     loss: losses.Loss,
     batch: int,
     data: tuple[Shape, str],
     targets: tuple[Shape, str],
     augment: Augment | None = None,
 ) -> Graph:
-    """One training step as a graph: gather the batch, augment it, forward, loss, backward, optimizer.
-
-    data, targets: (shape, dtype) of the resident data set and its targets. uint8 images are divided by 255.
-    """
+    """A batch's loss and gradients as a graph: gather the batch, augment it, forward, loss, backward."""
     graph = Graph()
     graph.declare("data", data[0], "input", data[1])
     graph.declare("targets", targets[0], "input", targets[1])
     graph.declare("rows", (batch,), "control", "int32")
-    graph.declare("learning_rate", (1,), "control")
-    graph.declare("step", (1,), "control")
     graph.declare(SEED, (1,), "control", "uint32")
     scaled: dict[str, Any] = {"dtype": "float32"} | ({"scale": 1.0 / 255.0} if data[1] == "uint8" else {})
     x = graph.one(gather, ("data", "rows"), scaled, name="batch")
@@ -113,16 +110,34 @@ def training_graph(
         x = augment.emit(graph, x)
     made, scores = model.emit(graph, x, training=True)
     graph.outputs = loss.emit(graph, scores if loss.classifies else made[model.layers[-1].name], t)
-    gradients = place_gradients(graph, backward(graph, graph.outputs["loss"], list(model.layout.shapes)))
+    if not place_gradients(graph, backward(graph, graph.outputs["loss"], list(model.layout.shapes))):
+        raise DataError("this network has no parameter that the loss depends on; there is nothing to train")
+    return graph
+
+
+def training_graph(
+    model: Sequential,
+    optimizer: optimizers.Optimizer,
+    loss: losses.Loss,
+    batch: int,
+    data: tuple[Shape, str],
+    targets: tuple[Shape, str],
+    augment: Augment | None = None,
+) -> Graph:
+    """One training step as a graph: :func:`gradient_graph`, then the optimizer.
+
+    data, targets: (shape, dtype) of the resident data set and its targets. uint8 images are divided by 255.
+    """
+    graph = gradient_graph(model, loss, batch, data, targets, augment)
     graph.layer = "optimizer"
+    graph.declare("learning_rate", (1,), "control")
+    graph.declare("step", (1,), "control")
     for name in ("parameters", "gradients", *optimizer.moments):
         graph.declare(
             name,
             (model.layout.size,),
             "parameter" if name == "parameters" else "gradient" if name == "gradients" else "moment",
         )
-    if not gradients:
-        raise DataError("this network has no parameter that the loss depends on; there is nothing to train")
     graph.emit(
         optimizer.op,
         ("gradients", "learning_rate", "step"),
@@ -215,6 +230,8 @@ class Training:
         self.history, self.tally = History(), Tally()
         self.epoch, self.batch = 0, 0  # epochs finished, batches finished within the running one
         self._programs: dict[int, backends.Program] = {}
+        self._order: tuple[int, Array] | None = None
+        self.burst = 1  # steps of one submit, where a device works ahead
         self._gradients = np.zeros(model.layout.size, np.float32)
         self._elapsed = 0.0
         self._began: float | None = None
@@ -301,58 +318,81 @@ class Training:
         return generator.permutation(len(self.data)).astype(np.int32)
 
     async def _run_epoch(self, cooperative: bool) -> None:
-        order = self.order(self.epoch)
-        last_good = (
-            self.model.parameters.copy(),
-            self.model.state.copy(),
-            {k: v.copy() for k, v in self.moments.items()},
-        )
+        last_good = self.saved()
         if not self.batch:
             self.tally, self._elapsed = Tally(), 0.0
+        ahead = Offload(self) if self.model.backend.works_ahead else None
         while self.batch < self.steps_per_epoch:
-            rows = order[self.batch * self.batch_size : (self.batch + 1) * self.batch_size]
             began = time.perf_counter()
-            loss, correct = await self._run_step(rows, cooperative)
-            if not np.isfinite(loss):
-                self._diverged(last_good, f"the loss became {loss}")
-            self.tally.add(loss, correct, len(rows))
-            self.batch += 1
+            if ahead is None or not ahead.alive:
+                taken = [await self._run_step(self.rows(self.batch), cooperative)]
+            else:
+                taken = await ahead.advance()
             self._elapsed += time.perf_counter() - began
-            self._tell("step")
-            if self.history.stopped and self.batch < self.steps_per_epoch:
+            for loss, correct, count in taken:
+                if not np.isfinite(loss):
+                    self._diverged(last_good, f"the loss became {loss}")
+                self.tally.add(loss, correct, count)
+                self.batch += 1
+                self._tell("step")
+            if self.history.stopped and self.batch < self.steps_per_epoch and not (ahead and await ahead.last()):
                 return
+        if ahead is not None:
+            await ahead.home()
         await self._finish_epoch(cooperative, last_good)
 
-    async def _run_step(self, rows: Array, cooperative: bool) -> tuple[float, float]:
-        backend = self.model.backend
-        program = await self._program(len(rows))
-        seed = np.random.PCG64([self.seed, 2, self.step]).random_raw() & 0xFFFFFFFF
+    def saved(self) -> Saved:
+        """Copies of parameters, state and moments, to go back to."""
+        moments = {name: values.copy() for name, values in self.moments.items()}
+        return self.model.parameters.copy(), self.model.state.copy(), moments
+
+    def rows(self, batch: int) -> Array:
+        """The images of a batch of the running epoch."""
+        if self._order is None or self._order[0] != self.epoch:
+            self._order = self.epoch, self.order(self.epoch)
+        return self._order[1][batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def control(self, batch: int) -> dict[str, Array]:
+        """The control values of a batch of the running epoch, as a backend takes those of one step."""
+        rows, step = self.rows(batch), self.epoch * self.steps_per_epoch + batch
+        seed = np.random.PCG64([self.seed, 2, step]).random_raw() & 0xFFFFFFFF
+        rate = self.schedule(step, self.epochs * self.steps_per_epoch)
         control = {
             "rows": rows[None],
-            "learning_rate": np.array([[self.learning_rate]], np.float32),
-            "step": np.array([[self.step + 1]], np.float32),
+            "learning_rate": np.array([[rate]], np.float32),
+            "step": np.array([[step + 1]], np.float32),
             SEED: np.array([[seed]], np.uint32),
         }
         if self.augment is not None:
-            control |= self.augment.controls((len(rows), *self.data.shape[1:]), self.seed, self.step)
+            control |= self.augment.controls((len(rows), *self.data.shape[1:]), self.seed, step)
+        return control
+
+    async def _run_step(self, rows: Array, cooperative: bool) -> Taken:
+        backend = self.model.backend
+        program = await self.program(len(rows))
+        control = self.control(self.batch)
         if cooperative:
             await backend.run_async(program, 1, control)
         else:
             backend.run(program, 1, control)
         found = await backend.fetch(program, *program.plan.records)
-        return float(found["loss"][0, 0]), float(found["correct"][0, 0]) if "correct" in found else 0.0
+        return float(found["loss"][0, 0]), float(found["correct"][0, 0]) if "correct" in found else 0.0, len(rows)
 
-    async def _program(self, batch: int) -> backends.Program:
+    async def program(self, batch: int) -> backends.Program:
         """The loaded step for a batch size; all of them work on the model's own memory."""
         if batch not in self._programs:
             model = self.model
             described = [(a.shape, a.dtype.name) for a in (self.data, self.targets)]
             plan = step_plan(model, self.optimizer, self.loss, batch, described[0], described[1], self.augment)
-            arrays = {"parameters": model.parameters, "state": model.state, "gradients": self._gradients}
-            arrays |= {"data": self.data, "targets": self.targets, **self.moments}
-            shared = {name: array for name, array in arrays.items() if name in plan.buffers}
-            self._programs[batch] = await model.backend.load(plan, shared)
+            self._programs[batch] = await model.backend.load(plan, self.arrays(plan))
         return self._programs[batch]
+
+    def arrays(self, plan: Plan) -> dict[str, Array]:
+        """The host's own arrays for the buffers of a plan."""
+        model = self.model
+        arrays = {"parameters": model.parameters, "state": model.state, "gradients": self._gradients}
+        arrays |= {"data": self.data, "targets": self.targets, **self.moments}
+        return {name: array for name, array in arrays.items() if name in plan.buffers}
 
     async def _finish_epoch(self, cooperative: bool, last_good: Saved) -> None:
         if not (np.isfinite(self.model.parameters).all() and np.isfinite(self.model.state).all()):
@@ -392,18 +432,25 @@ class Training:
 
     def _diverged(self, last_good: Saved, what: str) -> NoReturn:
         step, rate = self.batch + 1, self.learning_rate
-        self._restore(last_good)
+        self.restore(last_good)
         raise DivergenceError(
             f"{what} in epoch {self.epoch + 1}, step {step}, at learning rate {rate:.3g}; try a tenth of it. "
             "The model is back where this epoch began."
         )
 
-    def _restore(self, saved: Saved) -> None:
+    def restore(self, saved: Saved) -> None:
+        """Put parameters, state and moments back; the epoch then begins anew."""
         np.copyto(self.model.parameters, saved[0])
         np.copyto(self.model.state, saved[1])
         for name, value in saved[2].items():
             np.copyto(self.moments[name], value)
         self.batch = 0
+
+    def hand_over(self, reason: str) -> None:
+        """Go on with NumPy, from the parameters as the host has them, and say why."""
+        self._close()
+        self.model.use("numpy", reason)
+        self.history.handed_over.append(reason)
 
     def _close(self) -> None:
         for program in self._programs.values():

@@ -1,28 +1,78 @@
-"""Backends replay plans. This version carries ``numpy``; ``native`` and ``webgpu`` say why they cannot run yet."""
+"""Backends replay plans: ``numpy`` everywhere, ``webgpu`` where there is a GPU; ``native`` is still to come."""
 
 from __future__ import annotations
+
+import sys
 
 from ..errors import BackendError
 from .base import Backend, Program, drive
 from .numpy_backend import NumpyBackend
 
-_MISSING = {
-    "native": "compiled kernels are not part of this version",
-    "webgpu": "the WebGPU backend is not part of this version",
-}
+NAMES = ("webgpu", "native", "numpy")  # best first
+_opened: dict[str, Backend] = {}  # a GPU is opened once
+_refused = {"native": "compiled kernels are not part of this version"}
 
 
 def available() -> dict[str, str]:
-    """Every backend's name with the reason why it cannot run, "" if it can; best first."""
-    return {"numpy": "", **_MISSING}
+    """Every backend's name with the reason why it cannot run, "" if it can; best first.
+
+    In a browser a GPU is not known before it has been asked for: see :func:`open_webgpu`.
+    """
+    if not {"webgpu"} & {*_opened, *_refused}:
+        try:
+            get("webgpu")
+        except BackendError as error:
+            return {name: _refused.get(name, reason(error) if name == "webgpu" else "") for name in NAMES}
+    return {name: _refused.get(name, "") for name in NAMES}
+
+
+def reason(error: BackendError) -> str:
+    """What is behind ``backend 'x' cannot run: ...; use backend='numpy'``."""
+    return str(error).removeprefix("backend 'webgpu' cannot run: ").removesuffix("; use backend='numpy'")
 
 
 def get(name: str = "numpy") -> Backend:
     """The backend of that name; BackendError with the reason where it cannot run."""
     if name == "numpy":
         return NumpyBackend()
-    reason = _MISSING.get(name, "nothing is known by that name")
-    raise BackendError(f"backend {name!r} cannot run: {reason}; use backend='numpy'")
+    if name in _opened:
+        return _opened[name]
+    why = _refused.get(name, "" if name in NAMES else "nothing is known by that name")
+    if not why and sys.platform == "emscripten":
+        why = "a browser's GPU has to be opened first, by await handlens.backends.open_webgpu()"
+    elif not why:
+        from .webgpu import WebgpuBackend
+        from .webgpu.host_gpu import HostGpu
+
+        try:
+            _opened[name] = WebgpuBackend(HostGpu())
+            return _opened[name]
+        except BackendError as error:
+            why = _refused[name] = str(error)
+    raise BackendError(f"backend {name!r} cannot run: {why}; use backend='numpy'")
 
 
-__all__ = ["Backend", "NumpyBackend", "Program", "available", "drive", "get"]
+async def open_webgpu() -> Backend:
+    """The WebGPU backend, opened if it is not yet; BackendError with the reason where it cannot run.
+
+    A device that was lost is opened anew.
+    """
+    from .webgpu import WebgpuBackend
+
+    held = _opened.get("webgpu")
+    if isinstance(held, WebgpuBackend) and held.device.lost:
+        del _opened["webgpu"]
+    if sys.platform != "emscripten" or "webgpu" in _opened:
+        return get("webgpu")
+    from .webgpu.browser_gpu import BrowserGpu
+
+    try:
+        _opened["webgpu"] = WebgpuBackend(await BrowserGpu.open())
+    except BackendError as error:
+        _refused["webgpu"] = str(error)
+        raise
+    _refused.pop("webgpu", None)
+    return _opened["webgpu"]
+
+
+__all__ = ["NAMES", "Backend", "NumpyBackend", "Program", "available", "drive", "get", "open_webgpu"]

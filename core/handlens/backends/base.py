@@ -26,10 +26,13 @@ class Backend(ABC):
     """Replays plans.
 
     ``suspends`` says whether loading and fetching really wait (a GPU): scripts may only use backends that do not.
+    ``works_ahead`` says that a run is only submitted when :meth:`run` returns, and that shared buffers are copies on
+    the device: trainings then read losses late (:meth:`recorded`) and parameters when they need them (:meth:`pull`).
     """
 
     name: str
     suspends = False
+    works_ahead = False
 
     @abstractmethod
     def supports(self, plan: Plan) -> list[str]:
@@ -62,6 +65,14 @@ class Backend(ABC):
     async def fetch(self, program: Program, *names: str) -> dict[str, Array]:
         """Copies of public outputs, tensors or buffers: the only read-back. A recorded output comes as one row a
         step of the last run."""
+
+    async def recorded(self, program: Program) -> dict[str, Array]:
+        """What the oldest run not yet asked for has recorded, a row a step."""
+        return await self.fetch(program, *program.plan.records)
+
+    async def pull(self, program: Program) -> None:
+        """Bring the host's shared arrays to what the device has made of them."""
+        return  # where they are one there is nothing to do
 
     @abstractmethod
     def close(self, program: Program) -> None:

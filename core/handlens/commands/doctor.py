@@ -19,6 +19,7 @@ OPTIONAL = {
     "PIL": "reading image files (pillow)",
     "tqdm": "progress bars (tqdm)",
     "torch": "the ratio in bench (torch)",
+    "wgpu": "the WebGPU backend (wgpu)",
 }
 
 

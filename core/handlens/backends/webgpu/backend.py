@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ MOST_STEPS = 64  # of one submit
 
 @dataclass
 class GpuProgram(Program):
-    """A loaded plan. ``mirrors``: buffer name -> the host array that it began as, for ``pull``."""
+    """A loaded plan. ``mirrors``: buffer name -> the host array it began as; ``trains``: on a resident data set."""
 
     plan: Plan
     lowered: Lowered
@@ -49,6 +49,7 @@ class WebgpuBackend(Backend):
     """Replays plans on a GPU, float32. ``progress`` is told of kernels compiled, so that a page can say so."""
 
     name = "webgpu"
+    works_ahead = True
 
     def __init__(self, device: Device, variants: Mapping[str, str] | None = None) -> None:
         self.device = device
@@ -56,7 +57,6 @@ class WebgpuBackend(Backend):
         self.variants = dict(variants or {})
         self.progress: Progress | None = None
         self._shared: dict[tuple[int, bool], Shared] = {}
-        self._clean: Callable[[], None] | None = None
 
     def supports(self, plan: Plan) -> list[str]:
         adapter = self.device.adapter
@@ -68,8 +68,7 @@ class WebgpuBackend(Backend):
         if against:
             raise BackendError(f"webgpu cannot run this plan: {'; '.join(against)}")
         mirrors = dict(shared or {})
-        written = {plan.tensors[t].buffer for step in plan.steps for t in (*step.outputs, *step.updates)}
-        trains = any(name in written for name in mirrors)
+        trains = "data" in mirrors
         handles = {name: self._share(array, plan.buffers[name], trains) for name, array in mirrors.items()}
         lowered = lower(plan, self.variants)
         try:

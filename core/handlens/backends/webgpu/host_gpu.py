@@ -64,6 +64,7 @@ class HostGpu(Device):
         self.programs: dict[int, Loaded] = {}
         self.shared: dict[int, Any] = {}
         self._next = 1
+        self._mark = self._storage(4)
         self._layouts: dict[tuple[bool, ...], Any] = {}
 
     def _number(self) -> int:
@@ -117,10 +118,10 @@ class HostGpu(Device):
                 progress(len(pipelines), len(lowered.sources))
         own = {name: self._storage(size) for name, size in lowered.buffers.items() if name not in shared}
         buffers = own | {name: self.shared[handle] for name, handle in shared.items()}
-        bound = [
+        prologue, steps = (
             [self._bound(buffers, lowered, pipelines, d) for d in part] for part in (lowered.prologue, lowered.steps)
-        ]
-        loaded = Loaded(lowered, buffers, list(own.values()), *bound)
+        )
+        loaded = Loaded(lowered, buffers, list(own.values()), prologue, steps)
         if lowered.control_bytes:
             loaded.control = self._storage(lowered.control_bytes * MOST_STEPS)
             loaded.own.append(loaded.control)
@@ -196,7 +197,7 @@ class HostGpu(Device):
         return [bytes(self.queue.read_buffer(buffers[name], offset, size)) for name, offset, size in places]
 
     async def settled(self, most: int = 0) -> None:
-        self.queue.on_submitted_work_done_sync()
+        self.queue.read_buffer(self._mark)  # behind all that was submitted; wgpu's own wait meets a wrong C signature
 
     def close(self, program: int) -> None:
         loaded = self.programs.pop(program, None)

@@ -62,7 +62,7 @@ class Kernel:
         """Hold the header against the op table. Raises PlanError naming the kernel."""
         op = TABLE.get(self.op)
         if op is None or not (self.name == self.op or self.name.startswith(f"{self.op}_")):
-            raise PlanError(f"{self.name}.wgsl serves {self.op!r}: no such op, or not one that the file is called after")
+            raise PlanError(f"{self.name}.wgsl serves {self.op!r}: no such op, or the file is not called after it")
         known = {"in": [i.rstrip("?") for i in op.inputs], "out": list(op.outputs), "update": list(op.updates)}
         for slot in self.slots:
             if not slot.role.startswith("scratch") and slot.operand not in known.get(slot.role, ()):

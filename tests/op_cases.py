@@ -58,6 +58,11 @@ CONV = [
     conv_case((1, 2, 7, 3), (2, 2, 7, 1)),
     conv_case((1, 2, 3, 7), (2, 2, 1, 5), padding=[0, 1, 0, 1], strides=[1, 2]),
     conv_case((5, 1, 5, 5), (2, 1, 3, 3), padding=3),
+    # across the borders of the GPU kernels' tiles: 4 images or rows, 8 kernels or channels, 8 weights
+    conv_case((3, 5, 9, 10), (9, 5, 3, 3), padding="same"),
+    conv_case((9, 2, 4, 7), (17, 2, 2, 3)),
+    conv_case((1, 9, 6, 7), (3, 9, 3, 2), padding="same", strides=[2, 3]),
+    conv_case((1, 1, 11, 31), (1, 1, 3, 5), padding=1),
 ]
 POOL = [
     Case(op, (shape,), attrs, ("apart",))
@@ -102,6 +107,7 @@ MATMUL = [
     Case("dense", ((4, 5), (3, 5), (3,))),
     Case("dense", ((1, 1), (1, 1))),
     Case("dense", ((2, 7), (1, 7), (1,))),
+    Case("dense", ((33, 70), (37, 70), (37,)), note="tiles"),
     Case("matmul", ((3, 4), (4, 5))),
     Case("matmul", ((4, 3), (4, 5)), {"transpose_a": True}),
     Case("matmul", ((3, 4), (5, 4)), {"transpose_b": True}),
@@ -109,6 +115,7 @@ MATMUL = [
     Case("matmul", ((2, 3, 4), (2, 4, 5))),
     Case("matmul", ((2, 3, 4), (4, 5)), note="broadcast"),
     Case("matmul", ((2, 1, 3, 4), (5, 4, 2)), note="broadcast"),
+    Case("matmul", ((2, 3, 1, 9, 17), (3, 2, 17, 18)), note="tiles"),
     Case("add", ((3, 4), (3, 4))),
     Case("add", ((3, 4), (4,)), note="broadcast"),
     Case("add", ((2, 1, 4), (3, 1)), note="broadcast"),
@@ -131,6 +138,12 @@ DIFFERENTIABLE = [*CONV, *POOL, *ACTIVATION, *MATMUL, *NORMALIZATION, *LOSS]
 
 # Ops that are not differentiated themselves: forward cases only. The adjoints are run by the gradient checks too.
 FORWARD_ONLY = [
+    *(Case("conv2d", ((2, 2, 5, 5), (3, 2, 3, 3), (3,)), {"activation": a}) for a in ("relu", "sigmoid", "tanh")),
+    Case("conv2d", ((2, 2, 5, 5), (3, 2, 3, 3)), {"activation": "leaky_relu", "alpha": 0.2}),
+    *(Case("dense", ((3, 5), (6, 5), (6,)), {"activation": a}) for a in ("relu", "sigmoid", "tanh")),
+    Case("dense", ((3, 5), (6, 5)), {"activation": "leaky_relu", "alpha": 0.2}),
+    Case("dense_dw", ((1100, 3), (1100, 2)), {"bias": True}, note="parts"),
+    Case("conv2d_dw", ((70, 1, 4, 4), (70, 2, 2, 2)), {"kernel_size": [3, 3], "bias": False}, note="parts"),
     Case(
         "batch_norm_inference",
         ((2, 3, 4, 4), (3,), (3,), (3,), (3,)),

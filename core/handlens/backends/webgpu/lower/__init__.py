@@ -1,5 +1,5 @@
 """How each op becomes dispatches, a module a family. Importing this package fills the table of lowerings."""
 
-from . import elementwise, loss, optimizer
+from . import conv, data, elementwise, loss, matmul, normalization, optimizer, pool
 
-__all__ = ["elementwise", "loss", "optimizer"]
+__all__ = ["conv", "data", "elementwise", "loss", "matmul", "normalization", "optimizer", "pool"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -177,6 +178,18 @@ async def at_once() -> dict[str, Any]:
     ends = await asyncio.gather(*late, return_exceptions=True)
     values = [[packed(np.frombuffer(part, np.float32)) for part in some] for some in reads]
     return {"reads": values, "ends": [str(end) if isinstance(end, Exception) else "" for end in ends]}
+
+
+async def busy(seconds: float) -> dict[str, Any]:
+    """Compute in this thread, the event loop blocked, while a read is under way."""
+    gpu, program = held["gpu"], held["program"]
+    reading = asyncio.ensure_future(gpu.read(program, [("state", 0, 16)]))
+    await asyncio.sleep(0)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+    (data,) = await reading
+    return {"lost": gpu.lost, "bytes": len(data)}
 
 
 async def cancelled() -> dict[str, Any]:

@@ -36,13 +36,11 @@ def fresh(gpu_page: GpuPage) -> Iterator[GpuPage]:
 
 
 @pytest.fixture(scope="module")
-def remote(gpu_page: GpuPage) -> Iterator[RemoteBackend]:
+def remote(gpu_page: GpuPage) -> RemoteBackend:
     """The backend in the worker, for the case table."""
     gpu_page.spoil()
     gpu_page.ask("opened")
-    yield RemoteBackend(gpu_page)
-    assert gpu_page.ask("state")["memory"] == [0, 0]
-    gpu_page.check()
+    return RemoteBackend(gpu_page)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
@@ -53,6 +51,11 @@ def test_forward(case: Case, remote: RemoteBackend) -> None:
 @pytest.mark.parametrize("case", DIFFERENTIABLE, ids=lambda c: c.id)
 def test_gradients(case: Case, remote: RemoteBackend) -> None:
     check_gradients(case, remote, BACKWARD)
+
+
+def test_the_table_leaves_nothing_behind(remote: RemoteBackend) -> None:
+    remote.page.check()
+    assert remote.page.ask("state")["memory"] == [0, 0]
 
 
 def expected(pushes: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -188,6 +191,12 @@ def test_a_device_lost_at_a_step(fresh: GpuPage, after: int) -> None:
 def test_a_gpu_that_falls_silent(fresh: GpuPage, fault: str, after: int) -> None:
     reason = lost(fresh, (fault, {"after": after}), patience=0.4)
     assert reason == "the GPU was lost: it has not answered for 0.4 s"
+
+
+def test_time_that_python_computes_is_no_silence_of_the_gpu(fresh: GpuPage) -> None:
+    fresh.ask("opened", patience=0.4)
+    fresh.ask("made")
+    assert fresh.ask("busy", seconds=1.5) == {"lost": "", "bytes": 16}
 
 
 def test_a_read_that_fails(fresh: GpuPage) -> None:

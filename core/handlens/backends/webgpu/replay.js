@@ -13,7 +13,7 @@
   const RING = 3; // record buffers of a program: two runs under way, one being read
   const SCOPES = ["validation", "out-of-memory", "internal"];
 
-  const words = (error) => String(error?.message ?? error).trim() || "no reason given";
+  const words = (error) => String(error?.message ?? error).trim().replace(/\.$/, "") || "no reason given";
 
   class Replay {
     constructor(patience, tell) {
@@ -43,7 +43,7 @@
       const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
       const requiredLimits = { maxBufferSize, maxStorageBufferBindingSize };
       this.device = await this.asked("requestDevice()", () => adapter.requestDevice({ requiredLimits }));
-      this.device.lost.then((info) => this.lose(info.message || `the browser says only "${info.reason || "unknown"}"`));
+      this.device.lost.then((info) => this.lose(words(info)));
       this.device.addEventListener("uncapturederror", (event) => {
         event.preventDefault(); // or the console shows it as an error of the page
         this.lose(`it reported an error: ${words(event.error)}`);

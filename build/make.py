@@ -77,8 +77,17 @@ def parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure the core and the page, and update the README's table")
     bench.add_argument("--no-page", action="store_true", help="leave the browser out")
-    bench.set_defaults(action=lambda args: step_bench.main(page=not args.no_page))
+    bench.add_argument("--peers", action="store_true", help="instead: tfjs, onnxruntime-web and jax-js at our workload")
+    bench.add_argument("--quick", action="store_true", help="with --peers: one round each, to see that all of it runs")
+    bench.set_defaults(action=benchmark)
     return top
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Our own measurements, or the peers'."""
+    if args.quick and not args.peers:
+        raise buildkit.BuildError("--quick goes with --peers.")
+    return step_bench.peers(quick=args.quick) if args.peers else step_bench.main(page=not args.no_page)
 
 
 def main(arguments: list[str]) -> int:

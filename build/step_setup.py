@@ -196,12 +196,13 @@ def node_packages() -> None:
     say("setup", f"node_modules, {len(installed)} files, {human(total_bytes(installed))}")
 
 
-def install_node_packages(npm: str) -> None:
-    """Run `npm ci`, from `.cache/npm` where it can."""
+def install_node_packages(npm: str, folder: Path = ROOT) -> None:
+    """Run `npm ci` for the lock file in `folder`, from `.cache/npm` where it can."""
     mode = "--offline" if offline() else "--prefer-offline"
     env = environment()
     run(
         [npm, "ci", mode, "--no-audit", "--no-fund", "--ignore-scripts"],
+        cwd=folder,
         env=env,
         why="the npm packages could not be installed: no registry answered and .cache/npm lacks them (see above); "
         "connect to a network once, after that .cache/ is enough.",

@@ -1,0 +1,107 @@
+"""The pure parts of the peers' bench: what the peers are given, and how their times are shown. Needs no peer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import handlens
+import numpy as np
+import pytest
+from bench import peer_report, peer_workload
+from bench.peer_report import Job, Record
+from onnx.reference import ReferenceEvaluator
+
+
+@pytest.fixture(scope="module")
+def weights(root: Path) -> Path:
+    return root / "web" / "models" / "convnet.safetensors"
+
+
+@pytest.fixture(scope="module")
+def work(weights: Path) -> peer_workload.Workload:
+    generator = np.random.default_rng(1)
+    images = generator.integers(0, 256, (peer_workload.IMAGES, 28, 28), np.uint8)
+    return peer_workload.make(weights, images, generator.integers(0, 10, peer_workload.IMAGES))
+
+
+def test_arrays_survive_the_packing(work: peer_workload.Workload, tmp_path: Path) -> None:
+    peer_workload.write(work, tmp_path)
+    index = json.loads((tmp_path / "work.json").read_text("utf-8"))
+    found = peer_workload.unpack(index, (tmp_path / "work.bin").read_bytes())
+    assert list(found) == list(work.arrays())
+    for name, array in work.arrays().items():
+        np.testing.assert_array_equal(found[name], array)
+    assert sum(array.nbytes for array in work.arrays().values()) == (tmp_path / "work.bin").stat().st_size
+
+
+def test_the_onnx_file_is_our_network(work: peer_workload.Workload, weights: Path) -> None:
+    images = work.images[: peer_workload.CHECKED]
+    (found,) = ReferenceEvaluator(peer_workload.onnx_model(work.weights)).run(None, {"input": images[:, None]})
+    np.testing.assert_allclose(found, handlens.load(weights).predict(images), atol=1e-5)
+
+
+def test_a_peer_that_differs_is_found_out(work: peer_workload.Workload) -> None:
+    right = work.probabilities.ravel().tolist()
+    assert peer_workload.disagreement(work, right) == 0
+    assert peer_workload.disagreement(work, right[:10]) == 0
+    assert peer_workload.disagreement(work, [*right[:-1], right[-1] + 0.5]) == pytest.approx(0.5)
+    for broken in ([], right[:7], [float("nan"), *right[1:]]):
+        assert peer_workload.disagreement(work, broken) == float("inf")
+
+
+def test_the_expected_losses_follow_an_update(work: peer_workload.Workload, weights: Path) -> None:
+    batch = peer_workload.TRAIN_BATCH
+    scores = handlens.load(weights).predict(work.images[:batch], logits=True).astype(np.float64)
+    chances = np.exp(scores - scores.max(1, keepdims=True))
+    chances /= chances.sum(1, keepdims=True)
+    first = -np.log(chances[np.arange(batch), work.labels[:batch].astype(int)]).mean()
+    assert len(work.losses) == peer_workload.STEPS
+    assert work.losses[0] == pytest.approx(first, rel=1e-4)
+    assert work.losses[1] < work.losses[0]
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0.5, "0.50 ms"),
+        (9.994, "9.99 ms"),
+        (61.7, "61.7 ms"),
+        (140.2, "140 ms"),
+        (12_240, "12.2 s"),
+        (220_000, "220 s"),
+    ],
+)
+def test_times_have_three_digits(ms: float, text: str) -> None:
+    assert peer_report.duration(ms) == text
+
+
+def test_the_table_says_why_a_time_is_missing() -> None:
+    read, train = Job("infer", 1), Job("train", 128)
+    records = [
+        Record("fast", "wasm", read, [1.0, 3.0, 2.0]),
+        Record("fast", "wasm", train, reason="cannot train"),
+        Record("absent", "webgpu", read, reason="no adapter"),
+        Record("absent", "webgpu", train, reason="no adapter"),
+    ]
+    assert peer_report.table(records, [read, train]).splitlines() == [
+        "| engine | inference, batch 1 | training step, 128 |",
+        "| --- | ---: | ---: |",
+        "| fast, wasm | 2.00 ms | – |",
+        "| absent, webgpu | – | – |",
+        "",
+        "- fast, wasm (training step, 128): cannot train",
+        "- absent, webgpu: no adapter",
+    ]
+    line = json.loads(records[0].line(machine="here"))
+    assert line["median_ms"] == 2 and line["job"] == {"kind": "infer", "batch": 1} and line["machine"] == "here"
+
+
+def test_the_lock_file_holds_versions_and_hashes_but_no_addresses(root: Path) -> None:
+    folder = root / "tests" / "bench" / "peers"
+    packages = json.loads((folder / "package-lock.json").read_text("utf-8"))["packages"]
+    for name, entry in packages.items():
+        assert "resolved" not in entry, name
+        assert name == "" or entry["integrity"].startswith("sha512-"), name
+    wanted = json.loads((folder / "package.json").read_text("utf-8"))["devDependencies"]
+    assert packages[""]["devDependencies"] == wanted

@@ -19,6 +19,7 @@ from .lowered import Lowered, lower, reasons
 
 IN_FLIGHT = 2  # runs submitted and not yet finished
 MOST_STEPS = 64  # of one submit
+RECORDS_KEPT = 3  # runs: of those not asked for, devices keep the newest
 
 
 @dataclass
@@ -142,7 +143,7 @@ class WebgpuBackend(Backend):
             raise BackendError(f"{steps} steps in one run; this backend takes {MOST_STEPS}")
         self.device.run(loaded.handle, steps, packed(loaded, steps, control or {}))
         loaded.steps = steps
-        loaded.pending += bool(loaded.lowered.records)
+        loaded.pending = min(loaded.pending + bool(loaded.lowered.records), RECORDS_KEPT)
 
     async def run_async(
         self, program: Program, steps: int = 1, control: Control | None = None, budget: float = 0.05

@@ -5,8 +5,9 @@ A file begins with its header, a fact a line after ``//:``
     //: op conv2d             the op it serves; the file is called after it, or after it and what sets it apart
     //: in x f32              bindings in order: ``in``, ``out`` and ``update`` as in the op table (an optional input
     //: out y f32             without its question mark), ``scratch_out`` and ``scratch_in`` for what one pass of an
-    //: const N u32           op hands to the next; elements are f32, i32 or u32. Constants, which a call must give,
-    //: workgroup 64 1 1      are u32, i32, f32 or bool
+    //: const N u32           op hands to the next; elements are f32, i32, u32, or vec4f: four f32 at once, the last
+    //: workgroup 64 1 1      ones in the gap that follows a tensor. Constants, which a call must give, are u32, i32,
+                              f32 or bool
 
 Declarations and constants are prepended when a call is specialised; the rest is plain WGSL with one entry, ``main``.
 Bindings come without their access: WebGPU tracks use per whole buffer, so that what is only read must still be bound
@@ -24,7 +25,7 @@ from importlib.resources import files
 from ...errors import PlanError
 from ...ops import TABLE
 
-ELEMENTS = {"f32": 4, "i32": 4, "u32": 4}
+ELEMENTS = {"f32": 4, "i32": 4, "u32": 4, "vec4f": 16}
 ROLES = ("in", "out", "update", "scratch_in", "scratch_out")
 WRITES = ("out", "update", "scratch_out")
 LARGEST_F32 = 3.4028234663852886e38
@@ -68,7 +69,7 @@ class Kernel:
             if not slot.role.startswith("scratch") and slot.operand not in known.get(slot.role, ()):
                 raise PlanError(f"{self.name}.wgsl binds {slot.role} {slot.name!r}, which {self.op!r} does not have")
             if slot.element not in ELEMENTS:
-                raise PlanError(f"{self.name}.wgsl: {slot.name!r} holds {slot.element!r}; use f32, i32 or u32")
+                raise PlanError(f"{self.name}.wgsl: {slot.name!r} holds {slot.element!r}; use f32, i32, u32 or vec4f")
         if not 0 < len(self.slots) <= MOST_BINDINGS:
             raise PlanError(f"{self.name}.wgsl binds {len(self.slots)} buffers; 1 to {MOST_BINDINGS} are granted")
         if "fn main(" not in self.body or math.prod(self.workgroup) > 256:

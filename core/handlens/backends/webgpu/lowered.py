@@ -114,6 +114,10 @@ class Work:
         """The number of elements of an operand."""
         return math.prod(self.places[name].shape)
 
+    def fours(self, name: str) -> int:
+        """The number of vec4f that hold an operand."""
+        return -(-self.size(name) // 4)
+
     def variant(self, usual: str) -> str:
         """Which of an op's kernels to take: the one chosen by measurement, else the usual one."""
         return self.variants.get(self.step.op, usual)

@@ -369,11 +369,11 @@
       this.running.push(finished);
     }
 
-    // A record buffer that nobody reads: a free one, else the oldest that nobody has asked for. Only where all of them
-    // are being read at this moment, which a caller that waits for ``settled`` never sees, one more is made.
+    // A record buffer to write to. Of records that nobody asks for the newest RING are kept. One more buffer is made only
+    // where a reading is not over yet when the next but one run begins.
     slot(program) {
-      const found = program.free.shift() ?? program.waiting.shift()?.[0];
-      if (found) return found;
+      if (program.waiting.length === RING) program.free.push(program.waiting.shift()[0]);
+      if (program.free.length) return program.free.shift();
       const more = this.readable(program.lowered.record_bytes * MOST_STEPS);
       program.own.push(more);
       return more;

@@ -1,4 +1,4 @@
-"""Ops of one invocation an element or a line: activations and their adjoints, softmax, dropout, sums that broadcast."""
+"""Ops of one invocation four elements, or a line: activations, softmax, dropout, adjoints; sums that broadcast."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ AXES = 4  # that the kernels which broadcast have, once axes that behave alike a
 @lowers("relu", "sigmoid", "tanh", "relu_dx", "sigmoid_dx", "tanh_dx")
 def plain(work: Work) -> None:
     """Nothing but the size."""
-    work.linear(work.step.op, work.size(next(iter(work.places))))
+    work.linear(work.step.op, work.fours("y"))
 
 
 @lowers("leaky_relu", "leaky_relu_dx")
 def leaky(work: Work) -> None:
     """The slope below zero as a constant."""
-    work.linear(work.step.op, work.size("x"), {"ALPHA": float(work.attrs.get("alpha", 0.01))})
+    work.linear(work.step.op, work.fours("x"), {"ALPHA": float(work.attrs.get("alpha", 0.01))})
 
 
 @lowers("scale")
 def scale(work: Work) -> None:
     """The factor as a constant."""
-    work.linear("scale", work.size("x"), {"FACTOR": float(work.attrs["factor"])})
+    work.linear("scale", work.fours("x"), {"FACTOR": float(work.attrs["factor"])})
 
 
 @lowers("dropout")
@@ -35,7 +35,7 @@ def dropout(work: Work) -> None:
     rate = float(work.attrs["rate"])
     threshold = min(round(rate * 2**32), 2**32 - 1)
     constants = {"SALT": int(work.attrs.get("salt", 0)), "THRESHOLD": threshold, "FACTOR": 1.0 / (1.0 - rate)}
-    work.linear("dropout", work.size("x"), constants)
+    work.linear("dropout", work.fours("x"), constants)
 
 
 @lowers("softmax", "softmax_dx")

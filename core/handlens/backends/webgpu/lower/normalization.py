@@ -20,7 +20,7 @@ def batch_norm(work: Work) -> None:
     learning = {"EPSILON": float(work.attrs["epsilon"]), "MOMENTUM": momentum, "REST": 1.0 - momentum}
     groups = (constants["CHANNELS"], 1, 1)
     work.call("batch_norm_stats", groups, {"IMAGES": work.shape("x")[0], **constants, **learning})
-    work.linear("batch_norm", work.size("x"), constants)
+    work.linear("batch_norm", work.fours("x"), constants)
 
 
 @lowers("batch_norm_dx")
@@ -29,7 +29,7 @@ def batch_norm_dx(work: Work) -> None:
     constants = maps(work)
     groups = (constants["CHANNELS"], 1, 1)
     work.call("batch_norm_dx_sums", groups, {"IMAGES": work.shape("x")[0], **constants})
-    work.linear("batch_norm_dx", work.size("x"), {"COUNT": work.size("x") // constants["CHANNELS"], **constants})
+    work.linear("batch_norm_dx", work.fours("x"), {"COUNT": work.size("x") // constants["CHANNELS"], **constants})
 
 
 @lowers("batch_norm_inference")

@@ -15,7 +15,7 @@ def sgd(work: Work) -> None:
         "DECAY": float(work.attrs.get("weight_decay", 0.0)),
         "NESTEROV": bool(work.attrs.get("nesterov", False)),
     }
-    work.linear("sgd", work.size("parameters"), constants)
+    work.linear("sgd", work.fours("parameters"), constants)
 
 
 @lowers("adam")
@@ -30,4 +30,4 @@ def adam(work: Work) -> None:
         "DECAY": float(work.attrs.get("weight_decay", 0.0)),
         "DECOUPLED": bool(work.attrs.get("decoupled", False)),
     }
-    work.linear("adam", work.size("parameters"), constants)
+    work.linear("adam", work.fours("parameters"), constants)

@@ -1,4 +1,4 @@
-"""Pooling: one invocation an output, and for the adjoints one an input pixel, which asks the windows that hold it."""
+"""Pooling: one invocation an output, and for most adjoints one an input pixel, which asks its windows."""
 
 from __future__ import annotations
 
@@ -34,8 +34,12 @@ def max_pool2d(work: Work) -> None:
 
 @lowers("max_pool2d_dx")
 def max_pool2d_dx(work: Work) -> None:
-    """One invocation an input pixel."""
-    work.linear("max_pool2d_dx", work.size("dx"), window_constants(work, "dx", "dy"))
+    """One invocation a window where windows do not overlap (as most do not), else one an input pixel."""
+    constants = window_constants(work, "dx", "dy")
+    if constants["SH"] >= constants["KH"] and constants["SW"] >= constants["KW"]:
+        work.linear("max_pool2d_dx_apart", work.size("dy"), constants)
+    else:
+        work.linear("max_pool2d_dx", work.size("dx"), constants)
 
 
 @lowers("avg_pool2d")

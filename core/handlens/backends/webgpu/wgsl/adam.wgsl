@@ -1,10 +1,10 @@
 //: op adam
-//: in gradients f32
+//: in gradients vec4f
 //: in learning_rate f32
 //: in step f32
-//: update parameters f32
-//: update moment_1 f32
-//: update moment_2 f32
+//: update parameters vec4f
+//: update moment_1 vec4f
+//: update moment_2 vec4f
 //: const BETA_1 f32
 //: const BETA_2 f32
 //: const REST_1 f32

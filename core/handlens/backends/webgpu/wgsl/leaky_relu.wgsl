@@ -1,6 +1,6 @@
 //: op leaky_relu
-//: in x f32
-//: out y f32
+//: in x vec4f
+//: out y vec4f
 //: const ALPHA f32
 //: const SIZE u32
 //: const WIDE u32
@@ -10,5 +10,5 @@
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * WIDE;
   if (i >= SIZE) { return; }
-  y[i] = select(ALPHA * x[i], x[i], x[i] > 0.0);
+  y[i] = select(ALPHA * x[i], x[i], x[i] > vec4f());
 }

@@ -1,7 +1,7 @@
 //: op leaky_relu_dx
-//: in x f32
-//: in dy f32
-//: out dx f32
+//: in x vec4f
+//: in dy vec4f
+//: out dx vec4f
 //: const ALPHA f32
 //: const SIZE u32
 //: const WIDE u32
@@ -11,5 +11,5 @@
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * WIDE;
   if (i >= SIZE) { return; }
-  dx[i] = select(ALPHA * dy[i], dy[i], x[i] > 0.0);
+  dx[i] = select(ALPHA * dy[i], dy[i], x[i] > vec4f());
 }

@@ -1,7 +1,8 @@
 //: op mean_squared_error_dx
-//: in y f32
-//: in target_ f32
-//: out dy f32
+//: in y vec4f
+//: in target_ vec4f
+//: out dy vec4f
+//: const COUNT u32
 //: const SIZE u32
 //: const WIDE u32
 //: workgroup 64 1 1
@@ -10,5 +11,5 @@
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * WIDE;
   if (i >= SIZE) { return; }
-  dy[i] = 2.0 / f32(SIZE) * (y[i] - target_[i]);
+  dy[i] = 2.0 / f32(COUNT) * (y[i] - target_[i]);
 }

@@ -1,6 +1,6 @@
 //: op relu
-//: in x f32
-//: out y f32
+//: in x vec4f
+//: out y vec4f
 //: const SIZE u32
 //: const WIDE u32
 //: workgroup 64 1 1
@@ -9,5 +9,5 @@
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * WIDE;
   if (i >= SIZE) { return; }
-  y[i] = max(x[i], 0.0);
+  y[i] = max(x[i], vec4f());
 }

@@ -1,7 +1,7 @@
 //: op relu_dx
-//: in y f32
-//: in dy f32
-//: out dx f32
+//: in y vec4f
+//: in dy vec4f
+//: out dx vec4f
 //: const SIZE u32
 //: const WIDE u32
 //: workgroup 64 1 1
@@ -10,5 +10,5 @@
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x + id.y * WIDE;
   if (i >= SIZE) { return; }
-  dx[i] = select(0.0, dy[i], y[i] > 0.0);
+  dx[i] = select(vec4f(), dy[i], y[i] > vec4f());
 }

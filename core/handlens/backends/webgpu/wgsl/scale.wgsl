@@ -1,6 +1,6 @@
 //: op scale
-//: in x f32
-//: out y f32
+//: in x vec4f
+//: out y vec4f
 //: const FACTOR f32
 //: const SIZE u32
 //: const WIDE u32

@@ -1,8 +1,8 @@
 //: op sgd
-//: in gradients f32
+//: in gradients vec4f
 //: in learning_rate f32
-//: update parameters f32
-//: update velocity f32
+//: update parameters vec4f
+//: update velocity vec4f
 //: const MOMENTUM f32
 //: const DECAY f32
 //: const NESTEROV bool

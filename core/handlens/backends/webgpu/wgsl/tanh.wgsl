@@ -1,6 +1,6 @@
 //: op tanh
-//: in x f32
-//: out y f32
+//: in x vec4f
+//: out y vec4f
 //: const SIZE u32
 //: const WIDE u32
 //: workgroup 64 1 1

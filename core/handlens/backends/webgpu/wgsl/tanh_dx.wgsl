@@ -1,7 +1,7 @@
 //: op tanh_dx
-//: in y f32
-//: in dy f32
-//: out dx f32
+//: in y vec4f
+//: in dy vec4f
+//: out dx vec4f
 //: const SIZE u32
 //: const WIDE u32
 //: workgroup 64 1 1

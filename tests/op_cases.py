@@ -15,7 +15,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Case:
-    """``draw`` per input: "normal", "positive", "apart" (distinct values, none near 0), "labels:K", "rows:K", "u32"."""
+    """``draw`` per input: "normal", "far" (from 0, for its spread), "positive", "apart" (distinct values, none near 0),
+    "labels:K", "rows:K", "bytes", "u32"."""
 
     op: str
     shapes: tuple[tuple[int, ...], ...]
@@ -79,6 +80,8 @@ POOL = [
         ((1, 2, 6, 5), {"pool_size": [3, 3], "strides": [2, 2], "ceil_mode": True, "padding": [1, 0, 0, 1]}),
         ((1, 1, 4, 4), {"pool_size": [4, 4]}),
         ((1, 1, 3, 3), {"pool_size": [1, 1]}),
+        ((2, 3, 9, 11), {"pool_size": [2, 2]}),  # more outputs than a workgroup of 64 makes
+        ((1, 2, 7, 8), {"pool_size": [2, 2], "strides": [3, 3], "padding": 1}),  # pixels that no window holds
     )
 ] + [
     Case("avg_pool2d", ((1, 2, 5, 5),), {"pool_size": [3, 3], "strides": [2, 2], "padding": 1, "include_pad": True}),
@@ -89,6 +92,7 @@ POOL = [
     ),
     Case("global_avg_pool2d", ((2, 3, 5, 4),)),
     Case("global_avg_pool2d", ((1, 1, 1, 1),)),
+    Case("global_avg_pool2d", ((2, 1, 9, 8),)),
 ]
 ACTIVATION = [
     Case("relu", ((3, 7),), draw=("apart",)),
@@ -100,6 +104,7 @@ ACTIVATION = [
     Case("softmax", ((3, 7),)),
     Case("softmax", ((1, 1),)),
     Case("softmax", ((2, 3, 4),), {"axis": 1}),
+    Case("softmax", ((2, 300),)),
     Case("dropout", ((4, 9), (1,)), {"rate": 0.3, "salt": 7}, ("normal", "u32"), dtypes=("", "uint32")),
     Case("dropout", ((2, 3, 4, 4), (1,)), {"rate": 0.0}, ("normal", "u32"), dtypes=("", "uint32")),
 ]
@@ -119,19 +124,25 @@ MATMUL = [
     Case("add", ((3, 4), (3, 4))),
     Case("add", ((3, 4), (4,)), note="broadcast"),
     Case("add", ((2, 1, 4), (3, 1)), note="broadcast"),
+    Case("add", ((2, 1, 3, 1), (1, 4, 1, 5)), note="broadcast"),
     Case("scale", ((3, 4),), {"factor": -2.5}),
     Case("reshape", ((2, 3, 4),), {"shape": [2, 12]}),
     Case("sum_to", ((2, 3, 4),), {"shape": [3, 1]}),
+    Case("sum_to", ((9, 3, 10),), {"shape": [3, 1]}),  # more terms than a workgroup of 64 has invocations
+    Case("sum_to", ((4, 5),), {"shape": [1]}),
     Case("broadcast_to", ((3, 1),), {"shape": [2, 3, 4]}),
 ]
 NORMALIZATION = [
     Case("batch_norm", ((4, 3), (3,), (3,)), {"epsilon": 1e-3, "momentum": 0.9}, updates=((3,), (3,))),
     Case("batch_norm", ((3, 2, 4, 5), (2,), (2,)), {"epsilon": 1e-5, "momentum": 0.9}, updates=((2,), (2,))),
+    # More values a channel than a workgroup of 256 has invocations.
+    Case("batch_norm", ((5, 3, 9, 7), (3,), (3,)), {"epsilon": 1e-5, "momentum": 0.9}, updates=((3,), (3,))),
 ]
 LOSS = [
     Case("softmax_cross_entropy", ((4, 5), (4,)), {}, ("normal", "labels:5"), dtypes=("", "int32")),
     Case("softmax_cross_entropy", ((4, 5), (4,)), {"smoothing": 0.1}, ("normal", "labels:5"), dtypes=("", "int32")),
     Case("softmax_cross_entropy", ((1, 2), (1,)), {}, ("normal", "labels:2"), dtypes=("", "int32")),
+    Case("softmax_cross_entropy", ((2, 40), (2,)), {}, ("normal", "labels:40"), dtypes=("", "int32")),
     Case("mean_squared_error", ((4, 3), (4, 3))),
 ]
 DIFFERENTIABLE = [*CONV, *POOL, *ACTIVATION, *MATMUL, *NORMALIZATION, *LOSS]
@@ -156,10 +167,30 @@ FORWARD_ONLY = [
         {"epsilon": 1e-5},
         ("normal", "normal", "normal", "normal", "positive", "normal"),
     ),
+    Case(
+        "batch_norm",
+        ((5, 3, 9, 7), (3,), (3,)),
+        {"epsilon": 1e-5, "momentum": 0.9},
+        ("far", "normal", "normal"),
+        ((3,), (3,)),
+        "far",
+    ),
+    Case("batch_norm", ((1, 3), (3,), (3,)), {"epsilon": 1e-3, "momentum": 0.9}, updates=((3,), (3,))),
+    Case("softmax_cross_entropy", ((300, 3), (300,)), {}, ("normal", "labels:3"), dtypes=("", "int32")),
+    Case("mean_squared_error", ((9, 1000), (9, 1000))),
     Case("gather", ((6, 2, 3), (4,)), {"scale": 0.5}, ("normal", "rows:6"), dtypes=("", "int32")),
+    Case("gather", ((9,), (70,)), {}, ("labels:5", "rows:9"), dtypes=("int32", "int32")),
+    Case(
+        "gather",  # rows of 21 bytes begin anywhere in a word of four
+        ((7, 1, 3, 7), (5,)),
+        {"dtype": "float32", "scale": 1.0 / 255.0},
+        ("bytes", "rows:7"),
+        dtypes=("uint8", "int32"),
+    ),
     Case("warp", ((3, 1, 5, 5), (3, 2, 3)), {"cells": 0}),
     Case("warp", ((3, 2, 6, 5), (3, 2, 28)), {"cells": 2}),
     Case("warp", ((1, 1, 1, 7), (1, 2, 19)), {"cells": 1}),
+    Case("warp", ((2, 1, 28, 28), (2, 2, 52)), {"cells": 4}),
     Case("thickness", ((4, 2, 5, 6), (4,))),
     Case("thickness", ((1, 1, 1, 1), (1,))),
     Case("smoothing", ((4, 2, 5, 6), (4,)), {"gain": 2.0, "level": 0.35}),
@@ -198,6 +229,10 @@ def draw(case: Case, seed: int = 0, dtype: str = "float64") -> tuple[list[np.nda
 def _values(kind: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
     if kind == "normal":
         return generator.standard_normal(shape)
+    if kind == "far":
+        return 100 + generator.standard_normal(shape)
+    if kind == "bytes":
+        return generator.integers(0, 256, shape)
     if kind == "positive":
         return generator.uniform(0.5, 2.0, shape)
     if kind == "apart":  # distinct multiples of 0.05, none of them 0: no tie, no kink within a difference step

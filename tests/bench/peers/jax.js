@@ -69,8 +69,8 @@ export async function trainStep(weights, batch) {
   const parameters = converted(weights);
   const zeros = () => tree.map((array) => np.zeros(array.shape), parameters);
   let state = [parameters, zeros(), zeros()];
-  // Measured at batch 8: on wasm the gradient of a jitted forward pass takes 0.6 s, the gradient jitted as a whole 1.1 s,
-  // and the whole step in one jit, update included, 1.7 s; on webgpu 2.4 s the first way and 1.5 s the second.
+  // Measured at batch 8: on wasm the gradient of a jitted forward pass takes 0.6 s, the gradient jitted as a whole
+  // 1.1 s, the step in one jit, update included, 1.7 s; on webgpu 2.4 s the first way and 1.5 s the second.
   const forward = device === "wasm" ? jit(scores) : scores;
   const cost = (p, x, y) => nn.logSoftmax(forward(p, x), -1).mul(y).sum().mul(-1 / batch);
   const slope = device === "wasm" ? valueAndGrad(cost) : jit(valueAndGrad(cost));
@@ -84,6 +84,7 @@ export async function trainStep(weights, batch) {
     const [p, ...moments] = state;
     const [loss, slopes] = slope(tree.ref(p), pictures(images), oneHot(labels));
     state = move(p, slopes, ...moments, rate, np.array([EPSILON * root]));
+    // An update that is still pending here is part of the next step's time: over the steps nothing is left out.
     return (await loss.data())[0];
   };
 }

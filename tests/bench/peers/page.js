@@ -35,7 +35,8 @@ async function read() {
     arrays[name] = { shape, data: new Float32Array(pack, offset, size) };
   }
   const { images, labels, ...weights } = arrays;
-  return { images: images.data, labels: labels.data, weights: { ...weights, onnx: new Uint8Array(await bytes("work.onnx")) } };
+  const onnx = new Uint8Array(await bytes("work.onnx"));
+  return { images: images.data, labels: labels.data, weights: { ...weights, onnx } };
 }
 
 const patient = (promise) =>

@@ -20,6 +20,7 @@ try:
     await pyodide_js.loadPackage("handlens")  # noqa: F704  (PyScript runs this file inside a coroutine); numpy comes along
     import handlens
     import handlens.answer
+    import handlens.choose
     import handlens.data.generator
     import handlens.hand
     import handlens.numbers
@@ -89,7 +90,10 @@ async def load_model(name: str, address: str) -> object:
     `facts`: what the file says was measured on drawings, as JSON.
     """
     data = await fetched(address)
-    model = models[name] = handlens.load(data)
+    model = handlens.load(data)
+    if models:
+        model.use(next(iter(models.values())).backend)  # the one that was chosen, where one was
+    models[name] = model
     digests[name] = hashlib.sha256(data).hexdigest()
     return pack({"name": name, "facts": json.dumps({key: model.metadata.get(key) for key in FACTS})})
 
@@ -132,14 +136,18 @@ def answer(name: str, readings: list, images: list, boxes: list, latest: int, st
             "sentence": said.sentence,
             "rejects": models[name].output_shape[0] > handlens.reading.DIGITS,
             "ms": (time.perf_counter() - started) * 1e3,
+            "backend": models[name].backend.name,
+            "left": models[name].handed_over[-1] if models[name].handed_over else "",
         }
     )
 
 
-def judged(images: list, name: str) -> list:
+async def judged(images: list, name: str) -> list:
     """The core's judgement of each 28 x 28."""
-    rules = handlens.reading.rules_of(models[name])
-    return [handlens.reading.judge(row, rules) for row in models[name].predict(np.stack(images)[:, None])]
+    model, batch = models[name], np.stack(images)[:, None]
+    rows = await model.predict_async(batch) if model.backend.suspends else model.predict(batch)
+    rules = handlens.reading.rules_of(model)
+    return [handlens.reading.judge(row, rules) for row in rows]
 
 
 def steps() -> object:
@@ -162,21 +170,21 @@ def steps() -> object:
     )
 
 
-def read(strokes: object, extent: float, name: str, without: str) -> object:
+async def read(strokes: object, extent: float, name: str, without: str) -> object:
     """Read a drawing: packed strokes in pad units, the pad `extent` units wide, with the model called `name`.
 
     `without`: stages of the preparation to leave out, with commas between.
     """
     started = time.perf_counter()
     drawn = handlens.strokes.unpack(np.asarray(strokes.to_py(), dtype=np.float32))
-    places = handlens.numbers.read(models[name], drawn, extent)
+    places = await handlens.numbers.answered(models[name], handlens.numbers.candidates(drawn, extent))
     last.update(images=[], all=[place.prepared for place in places], image=None, prepared=None, extent=extent)
     if not places:  # nothing drawn, or all of it erased
         return pack({"blank": True})
     readings = [place.reading for place in places]
     if without:  # the digits are found as ever; each is then prepared anew
         last["all"] = [spoiled(place, drawn, extent, without.split(",")) for place in places]
-        readings = judged([prepared.image for prepared in last["all"]], name)
+        readings = await judged([prepared.image for prepared in last["all"]], name)
     boxes = [[float(edge) / extent for edge in place.box] for place in places]
     latest = max(range(len(places)), key=lambda place: max(places[place].strokes))
     return answer(name, readings, [prepared.image for prepared in last["all"]], boxes, latest, started)
@@ -188,7 +196,7 @@ def spoiled(place: object, drawn: list, extent: float, without: list) -> object:
     return handlens.strokes.prepare(own, extent, without) or place.prepared
 
 
-def read_pixels(values: object, name: str) -> object:
+async def read_pixels(values: object, name: str) -> object:
     """Read a picture on the pad: 784 numbers in 0..1 as they are, or the digits of the file that it shows."""
     started = time.perf_counter()
     shown = np.asarray(values.to_py(), dtype=np.float32)
@@ -198,12 +206,14 @@ def read_pixels(values: object, name: str) -> object:
         return pack({"blank": True})
     whole = file["shown"] is not None and np.array_equal(file["shown"], shown)
     if not whole and side == 28:  # a test image, or numbers edited by hand
-        last["all"] = [None]
         image = shown.reshape(28, 28)
-        return answer(name, judged([image], name), [image], [[]], 0, started)
+        readings = await judged([image], name)
+        last["all"] = [None]
+        return answer(name, readings, [image], [[]], 0, started)
     if not whole:  # after a reload the file is gone; what the pad shows of it is still there
         remember_file(np.round(255 * (1 - shown.reshape(side, side))).astype(np.uint8), shown)
-    places = handlens.numbers.read_image(models[name], file["pixels"])
+    found = handlens.numbers.candidates_of_image(file["pixels"])
+    places = await handlens.numbers.answered(models[name], found)
     if not places:
         return pack({"blank": True})
     last["all"] = [place.prepared for place in places]
@@ -235,7 +245,7 @@ async def prepare_file(data: object, kind: str, name: str) -> object:
     bitmap.close()
     pixels = np.asarray(context.getImageData(0, 0, width, height).data.to_py(), dtype=np.uint8)
     pixels = pixels.reshape(height, width, 4)
-    places = handlens.numbers.read_image(models[name], pixels)
+    places = await handlens.numbers.answered(models[name], handlens.numbers.candidates_of_image(pixels))
     if not places:
         return pack({"error": "no ink"})
     remember_file(pixels, None)
@@ -251,7 +261,7 @@ async def compare() -> object:
         if not images or images is not last["images"]:
             break  # newer ink has come in: this comparison is of no use any more
         started = time.perf_counter()
-        readings = judged(images, name)
+        readings = await judged(images, name)
         said = handlens.answer.whole(readings)
         weakest = readings[said.weakest]
         none = weakest.verdict == "none"
@@ -267,13 +277,13 @@ async def compare() -> object:
     return pack(rows)
 
 
-def trace(name: str) -> object:
+async def trace(name: str) -> object:
     """The layers' maps for the digit looked at, with the range of their values."""
     if last["image"] is None:
         return pack([])
     shown = {"input", "probabilities"} | {layer.name for layer in models[name].layers if type(layer).__name__ in SHOWN}
     layers = []
-    for layer, value in models[name].trace(last["image"][None, None]).items():
+    for layer, value in (await models[name].trace_async(last["image"][None, None])).items():
         if layer not in shown:
             continue
         maps = value[0] if value.ndim == 4 else value.reshape(1, 1, -1)
@@ -290,6 +300,37 @@ def trace(name: str) -> object:
             }
         )
     return pack(layers)
+
+
+# -- which backend computes --------------------------------------------------------------------------------------------
+PATIENCE = 30.0  # s: for a backend that was asked for by name; others have half a second (handlens.choose)
+warming: dict = {"done": 0, "of": 0}
+
+
+async def judge(name: str, forced: bool) -> object:
+    """Hold WebGPU against NumPy on the image read last; all models compute on it from now on if it is the better one.
+
+    `forced`: also if it is only right. `sentence` says what came of it.
+    """
+    title, images = handlens.choose.TITLES["webgpu"], last["images"] or [np.zeros((28, 28), np.float32)]
+    try:
+        gpu = await handlens.backends.open_webgpu()
+    except handlens.errors.BackendError as error:
+        return pack({"used": False, "sentence": f"{title} is not used: {error}."})
+    gpu.progress = lambda done, of: warming.update(done=done, of=of)
+    budget = PATIENCE if forced else handlens.choose.BUDGET
+    batch = np.stack(images)[:, None].astype(np.float32)
+    verdict = await handlens.choose.judge_inference(models[name], batch, gpu, budget)
+    right = verdict.error <= handlens.choose.LIMIT
+    used = verdict.used or (forced and right)
+    for model in models.values() if used else ():
+        model.use(gpu)
+    return pack({"used": used, "sentence": f"{verdict.sentence()}."})
+
+
+def judge_status() -> object:
+    """How many of the kernels of a backend that is being judged are compiled, and of how many."""
+    return pack(warming)
 
 
 # -- teaching ----------------------------------------------------------------------------------------------------------
@@ -490,4 +531,5 @@ TEACHING = ["teach_ahead", "teach_start", "teach_status", "teach_stop", "teach_t
 TEACHING += ["hand_write", "hand_read"]
 
 __export__ = ["status", "load_model", "read", "read_pixels", "look_at", "steps", "prepare_file", "compare", "trace"]
+__export__ += ["judge", "judge_status"]
 __export__ += TEACHING

@@ -10,7 +10,7 @@ Not done here: several lines of digits (they are refused), signs and decimal poi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import grouping, images, strokes
+from .backends import drive
 from .data.unipen import Digit
 from .errors import DataError
 from .reading import Reading, Rules, judge, rules_of
@@ -27,7 +28,8 @@ from .strokes import Box, Prepared, Stroke
 if TYPE_CHECKING:
     from .model import Sequential
 
-__all__ = ["Number", "Place", "compose", "measure", "read", "read_image"]
+__all__ = ["Candidates", "Number", "Place", "answered", "candidates", "candidates_of_image", "compose", "measure"]
+__all__ += ["composed", "read", "read_image", "threshold"]
 
 
 COST = 2.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
@@ -53,6 +55,29 @@ class Place:
     prepared: Prepared
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """What may be the digits of a drawing, before a network has seen it: ``made[k]`` is the layout's group k, drawn by
+    the strokes ``owners[k]``; one alone where the drawing cannot be several digits, or is too many."""
+
+    layout: grouping.Layout
+    made: list[Prepared]
+    owners: list[list[int]]
+
+    def batch(self) -> NDArray[Any]:
+        """The images for a network: one, or a multiple of four."""
+        batch = np.stack([p.image for p in self.made])
+        if len(batch) == 1:
+            return batch
+        return np.concatenate((batch, np.zeros((-len(batch) % FOURS, *batch.shape[1:]), batch.dtype)))
+
+    def places(self, shares: NDArray[np.float64], rules: Rules) -> list[Place]:
+        """The places that a network's shares of :meth:`batch` make of them."""
+        if len(self.layout.groups) == 1 or self.layout.crowded:
+            return [_alone(self, shares[0], rules)]
+        return _places(self, shares[: len(self.made)], rules)
+
+
 def read(model: Sequential, drawn: Sequence[Stroke], extent: float, rules: Rules | None = None) -> list[Place]:
     """Read the digits on a pad from left to right.
 
@@ -64,23 +89,7 @@ def read(model: Sequential, drawn: Sequence[Stroke], extent: float, rules: Rules
     Raises:
         DataError: as `strokes.prepare`; a network of other classes.
     """
-    pieces = [(i, piece) for i in range(len(drawn)) for piece in _left_of(drawn, i, extent)]
-    if not pieces:
-        return []
-    joined = _joined([p for _, p in pieces], extent)
-    paths = [np.concatenate([pieces[k][1].points for k in some]) for some in joined]
-    layout = grouping.lay_out(grouping.of_paths(paths)) if len(joined) > 1 else _ONE
-    if len(layout.groups) == 1 or layout.crowded:
-        whole = strokes.prepare(drawn, extent)
-        return [] if whole is None else [_alone(model, layout, whole, sorted({i for i, _ in pieces}), rules)]
-    made, owners = [], []
-    for group in layout.groups:
-        part = sorted(k for i in layout.parts(group) for k in joined[i])
-        ready = strokes.prepare([pieces[k][1] for k in part], extent)
-        assert ready is not None  # every piece lies on the pad
-        made.append(ready)
-        owners.append(sorted({pieces[k][0] for k in part}))
-    return _places(model, layout, made, owners, rules)
+    return drive(answered(model, candidates(drawn, extent), rules))
 
 
 def read_image(model: Sequential, pixels: NDArray[Any], rules: Rules | None = None) -> list[Place]:
@@ -93,19 +102,52 @@ def read_image(model: Sequential, pixels: NDArray[Any], rules: Rules | None = No
     Raises:
         DataError: as `images.prepare`; a network of other classes.
     """
-    found = images.sheet(pixels)
+    return drive(answered(model, candidates_of_image(pixels), rules))
+
+
+async def answered(model: Sequential, found: Candidates | None, rules: Rules | None = None) -> list[Place]:
+    """What a network makes of candidates; the coroutine waits only where the model's backend does."""
     if found is None:
         return []
+    return found.places(await _shares(model, found.batch(), FOURS), rules or rules_of(model))
+
+
+def candidates(drawn: Sequence[Stroke], extent: float) -> Candidates | None:
+    """What may be digits on a pad; None for a blank one. Arguments and errors as `read`."""
+    pieces = [(i, piece) for i in range(len(drawn)) for piece in _left_of(drawn, i, extent)]
+    if not pieces:
+        return None
+    joined = _joined([p for _, p in pieces], extent)
+    paths = [np.concatenate([pieces[k][1].points for k in some]) for some in joined]
+    layout = grouping.lay_out(grouping.of_paths(paths)) if len(joined) > 1 else _ONE
+    if len(layout.groups) == 1 or layout.crowded:
+        whole = strokes.prepare(drawn, extent)
+        return None if whole is None else Candidates(layout, [whole], [sorted({i for i, _ in pieces})])
+    made, owners = [], []
+    for group in layout.groups:
+        part = sorted(k for i in layout.parts(group) for k in joined[i])
+        ready = strokes.prepare([pieces[k][1] for k in part], extent)
+        assert ready is not None  # every piece lies on the pad
+        made.append(ready)
+        owners.append(sorted({pieces[k][0] for k in part}))
+    return Candidates(layout, made, owners)
+
+
+def candidates_of_image(pixels: NDArray[Any]) -> Candidates | None:
+    """What may be digits in an image; None for an empty sheet. Arguments and errors as `read_image`."""
+    found = images.sheet(pixels)
+    if found is None:
+        return None
     layout = found.layout()
     if len(layout.groups) == 1 or layout.crowded:
         whole = found.prepared()
-        return [] if whole is None else [_alone(model, layout, whole, [], rules)]
+        return None if whole is None else Candidates(layout, [whole], [[]])
     made = []
     for group in layout.groups:
         ready = found.prepared(layout.parts(group))
         assert ready is not None  # every piece has ink
         made.append(ready)
-    return _places(model, layout, made, [[] for _ in made], rules)
+    return Candidates(layout, made, [[] for _ in made])
 
 
 _ONE = grouping.Layout([[0]], np.zeros(0), [(0, 1)])
@@ -138,12 +180,11 @@ def _joined(pieces: Sequence[Stroke], extent: float) -> list[list[int]]:
     return [[k for k, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
 
 
-def _alone(
-    model: Sequential, layout: grouping.Layout, whole: Prepared, owners: list[int], rules: Rules | None
-) -> Place:
+def _alone(found: Candidates, shares: NDArray[np.float64], rules: Rules) -> Place:
     """The one place of ink that is not several digits, or too many."""
-    reading = judge(_shares(model, [whole])[0], rules or rules_of(model))
-    if layout.crowded:
+    whole, owners = found.made[0], found.owners[0]
+    reading = judge(shares, rules)
+    if found.layout.crowded:
         reason = f"More than {grouping.MAX_CANDIDATES} pieces side by side. Write fewer digits."
         reading = replace(reading, verdict="none", digit=None, sentence=reason)
         return Place(reading, whole.box, owners, whole)
@@ -156,29 +197,26 @@ def checked_shares(model: Sequential, batch: NDArray[Any], batch_size: int = 256
     Raises:
         DataError: a network of other classes. ShapeError: images of another shape.
     """
+    return drive(_shares(model, batch, batch_size))
+
+
+async def _shares(model: Sequential, batch: NDArray[Any], batch_size: int) -> NDArray[np.float64]:
+    """:func:`checked_shares`, waiting where the model's backend does."""
     if model.output_shape not in ((10,), (11,)) or not model.loss.classifies:
         raise DataError(f"a network with outputs {model.output_shape} reads no digits; give one of 10 or 11 classes")
+    if model.backend.suspends:
+        return np.asarray(await model.predict_async(batch, batch_size=batch_size), np.float64)
     return np.asarray(model.predict(batch, batch_size=batch_size), np.float64)
 
 
-def _shares(model: Sequential, made: Sequence[Prepared]) -> NDArray[np.float64]:
-    """The shares of each image, a batch of one or batches of four."""
-    batch = np.stack([p.image for p in made])
-    if len(batch) > 1:
-        batch = np.concatenate((batch, np.zeros((-len(batch) % FOURS, *batch.shape[1:]), batch.dtype)))
-    return checked_shares(model, batch, FOURS)[: len(made)]
-
-
-def _places(
-    model: Sequential, layout: grouping.Layout, made: list[Prepared], owners: list[list[int]], rules: Rules | None
-) -> list[Place]:
+def _places(found: Candidates, shares: NDArray[np.float64], rules: Rules) -> list[Place]:
     """Score the candidates and take the best row of them."""
-    rules = rules or rules_of(model)
-    shares = _shares(model, made)
+    layout, made, owners = found.layout, found.made, found.owners
     support = np.log(np.maximum(shares[:, :10].max(axis=1), 1e-3))
     scores = [float(support[k]) + layout.prior(g) - COST for k, g in enumerate(layout.groups)]
     row, trust = grouping.best_row(len(layout.units), layout.groups, scores)
     places = []
+    rules = rules.among_others() if len(row) > 1 else rules
     for k in row:
         reading = judge(shares[k], rules)
         if reading.digit is not None and trust[k] < TRUST:
@@ -279,6 +317,39 @@ def _room(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float6
     return free * grouping.height_of(points)
 
 
+def composed(digits: Sequence[Digit], seed: int, count: int, touching: str = "") -> Iterator[Number]:
+    """Numbers of 2 to 5 digits, each of one writer. Arguments and errors as `measure`."""
+    generator = np.random.Generator(np.random.PCG64(checked_seed(seed)))
+    writers: dict[int, list[Digit]] = {}
+    for digit in digits:
+        writers.setdefault(digit.writer, []).append(digit)
+    if not writers or count < 1:
+        raise DataError("numbers are composed of at least one digit, at least once")
+    names = sorted(writers)
+    for _ in range(count):
+        own = writers[names[int(generator.integers(len(names)))]]
+        chosen = [own[int(i)] for i in generator.integers(0, len(own), int(generator.integers(2, 6)))]
+        yield compose(chosen, generator, touching=touching)
+
+
+def threshold(model: Sequential, digits: Sequence[Digit], seed: int, refused: float, count: int = 300) -> float:
+    """The largest ``Rules.beside``, in steps of 0.05 below the model's own ``answer``, with which at most the share
+    ``refused`` of composed numbers is refused; 0.5 where none is so mild. Arguments and errors as `measure`."""
+    rules = rules_of(model)
+    seen = []
+    for number in composed(digits, seed, count):
+        found = candidates(number.strokes, 280.0)
+        assert found is not None  # a number has ink
+        seen.append((found, checked_shares(model, found.batch(), FOURS)))
+    for beside in (rules.answer, *np.arange(0.95, 0.45, -0.05).round(2).tolist()):
+        if beside > rules.answer:
+            continue
+        places = [found.places(shares, replace(rules, beside=beside)) for found, shares in seen]
+        if sum(any(p.reading.digit is None for p in row) for row in places) <= refused * count:
+            return float(beside)
+    return 0.5
+
+
 def measure(
     model: Sequential,
     digits: Sequence[Digit],
@@ -296,22 +367,12 @@ def measure(
         numbers; answered, all digits given; right, of these; refused_share, right_share (of the answered),
         refused_or_right_share; digits in all; places_right, with the same ink as a digit written.
     """
-    generator = np.random.Generator(np.random.PCG64(checked_seed(seed)))
-    writers: dict[int, list[Digit]] = {}
-    for digit in digits:
-        writers.setdefault(digit.writer, []).append(digit)
-    if not writers or count < 1:
-        raise DataError("numbers are composed of at least one digit, at least once")
-    names = sorted(writers)
     answered = right = total = placed = 0
-    for _ in range(count):
-        own = writers[names[int(generator.integers(len(names)))]]
-        chosen = [own[int(i)] for i in generator.integers(0, len(own), int(generator.integers(2, 6)))]
-        number = compose(chosen, generator, touching=touching)
+    for number in composed(digits, seed, count, touching):
         places = read(model, number.strokes, 280.0, rules)
         found = [p.reading.digit for p in places]
-        total += len(chosen)
-        inks = [[k for k, owner in enumerate(number.owners) if i in owner] for i in range(len(chosen))]
+        total += len(number.digits)
+        inks = [[k for k, owner in enumerate(number.owners) if i in owner] for i in range(len(number.digits))]
         placed += sum(p.strokes in inks for p in places)
         if None not in found:
             answered += 1

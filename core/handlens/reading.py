@@ -31,16 +31,26 @@ _SUM = 1e-2  # how far from 1 the shares may add up, float32 and rounding includ
 class Rules:
     """When to answer: the best digit's share from which it is given, and from which it is called sure.
 
+    ``beside`` is the share from which a digit is given that stands among others, where it is less likely to be no
+    digit; None for that of a digit alone.
+
     Raises:
-        DataError: not 0 <= answer <= sure <= 1.
+        DataError: not 0 <= answer <= sure <= 1, or ``beside`` not from 0 to ``answer``.
     """
 
     answer: float = 0.80
     sure: float = 0.95
+    beside: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.answer <= self.sure <= 1.0:
             raise DataError(f"rules answer {self.answer}, sure {self.sure}: give 0 <= answer <= sure <= 1")
+        if self.beside is not None and not 0.0 <= self.beside <= self.answer:
+            raise DataError(f"rules answer {self.answer}, beside {self.beside}: give 0 <= beside <= answer")
+
+    def among_others(self) -> Rules:
+        """The rules for a digit of a number."""
+        return self if self.beside is None else Rules(self.beside, self.sure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +83,10 @@ def rules_of(model: Sequential) -> Rules:
     try:
         answer = float(stated.get("answer", Rules.answer))
         sure = float(stated.get("sure", max(Rules.sure, answer)))
+        beside = None if stated.get("beside") is None else float(stated["beside"])
     except (AttributeError, TypeError, ValueError) as error:
         raise DataError(f"the model's refusal rules are damaged: {error}") from None
-    return Rules(answer, sure)
+    return Rules(answer, sure, beside)
 
 
 def judge(probabilities: ArrayLike, rules: Rules | None = None) -> Reading:

@@ -27,6 +27,7 @@ __all__ = ["calibrate", "record", "row"]
 DIGITS = 1500  # of the generator, where the pen strokes are not here
 RARE = 0.01  # of the drawings that a page meets, those that are no digit: one in a hundred
 REFUSED = 0.01  # of the choosing writers' digits; other people's may be refused twice as often
+REFUSED_NUMBERS = 0.05  # of numbers composed of the choosing writers' digits
 NUMBERS = 300  # composed numbers of each kind
 CHOOSING = 101  # seed of those that choose; the report's is drawn.SEED
 
@@ -61,6 +62,9 @@ def calibrate(model: Sequential) -> None:
         "chosen_on": source,
         "drawings": len(images),
     }
+    # Numbers are composed of digits by one hand, and need a class for what is none.
+    if source.startswith("UCI") and model.output_shape == (CLASSES + 1,):
+        model.metadata["refusal"]["beside"] = numbers.threshold(model, digits, CHOOSING, REFUSED_NUMBERS, NUMBERS)
 
 
 def _images(digits: Sequence[unipen.Digit]) -> tuple[Any, Any]:

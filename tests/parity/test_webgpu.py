@@ -1,11 +1,11 @@
-"""The WGSL kernels, in CPython through wgpu-native, against NumPy: every case of the one table, forward and backward."""
+"""The WGSL kernels, in CPython through wgpu-native, against NumPy: each case of the table, forward and backward."""
 
 from __future__ import annotations
 
 import pytest
 from handlens.backends.webgpu import WebgpuBackend
-from parity_check import check_forward, check_gradients
 from op_cases import CASES, DIFFERENTIABLE, Case
+from parity_check import check_forward, check_gradients
 
 FORWARD, BACKWARD = 1e-4, 1e-3
 

@@ -4,6 +4,7 @@ from pyscript import window
 from ui import (
     actions,
     answer,
+    backend,
     bars,
     dom,
     gallery,
@@ -34,6 +35,7 @@ state: dict = {"reading": None, "seen": None, "link": {}}
 def show(reading) -> None:
     """Every answer, up to fifteen times a second."""
     state["reading"], state["seen"] = reading, reading.seen
+    backend.show(engine, reading)
     places.show(reading)
     answer.show(reading, engine.backend or "numpy")
     hand.show(reading)
@@ -62,6 +64,7 @@ async def settle(reading) -> None:
         if reader.waiting:
             return
         await step(reading)
+    dom.run(backend.judge(engine, reading.model, reader.changed))
 
 
 async def show_steps(reading) -> None:
@@ -116,8 +119,8 @@ def show_engine(reading=None) -> None:
     """The line in the header: which backend, how fast."""
     text = {"loading": "Python is on its way", "failed": "The engine has stopped"}.get(engine.state, "")
     if engine.state == "ready":
-        backend = TITLES[engine.backend]
-        text = f"<span>{backend}, </span>{dom.milliseconds(reading.ms)}" if reading else f"{backend}, ready"
+        name = TITLES[engine.backend]
+        text = f"<span>{name}, </span>{dom.milliseconds(reading.ms)}" if reading else f"{name}, ready"
     dom.find("engine-text").innerHTML = text  # the narrow header leaves out what is in the span
 
 
@@ -139,12 +142,7 @@ def engine_changed() -> None:
 
 async def engine_ready() -> None:
     """Say which backend runs, load the chosen model, answer, then load the others."""
-    forced = link.forced_backend()
-    if forced and forced != engine.backend:
-        reason = engine.backends.get(forced) or f"there is no backend called {forced}"
-        note = dom.find("backend-note")
-        note.textContent = f"{reason[0].upper()}{reason[1:].rstrip('.')}. Using {TITLES[engine.backend]}."
-        note.hidden = False
+    backend.refuse(engine)
     dom.find("version").textContent = f"handlens {engine.version}"
     try:
         if not table.rows:

@@ -42,12 +42,14 @@ class Reading:
         self.version, self.without = version, without
         self.blank = result is None or result.blank
         self.places, self.chosen, self.ms, self.model, self.rejects = [], 0, 0.0, "", False
+        self.backend = self.left = ""  # what computed it, and why another backend was left before
         self.text, self.verdict, self.sentence, self.weakest = "?", "blank", "", 0
         if not self.blank:
             self.places = [Place(packed) for packed in result.places]
             self.chosen, self.weakest = result.latest, result.weakest
             self.text, self.verdict, self.sentence = result.text, result.verdict, result.sentence
             self.ms, self.model, self.rejects = result.ms, result.model, result.rejects
+            self.backend, self.left = result.backend, result.left
 
     def place(self):
         """The chosen place; None on a blank pad."""

@@ -89,6 +89,11 @@ class Engine:
                 return
             await asyncio.sleep(1)
 
+    def use(self, backend: str) -> None:
+        """Another backend computes from now on."""
+        self.backend = backend
+        self._show()
+
     def fail(self, reason: str) -> None:
         """Declare the engine stopped; the drawing is the pad's and stays."""
         if self.state != "failed":

@@ -1,0 +1,259 @@
+"""Which backend computes: one is used only if it was right and faster here, on the visitor's own work.
+
+Held against NumPy: golden tensors (a small network with fixed seeds, forward and backward), then the work itself.
+Inference and training are judged apart. What it is called, software adapter or not, decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import losses
+from .backends import Backend, NumpyBackend, Program
+from .errors import BackendError
+from .graph import Array
+from .layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, MaxPool2D
+from .layers.regularization import SEED
+from .model import Sequential
+from .plan import Plan, make_plan
+from .training import gradient_graph, step_plan
+
+TITLES = {"webgpu": "WebGPU", "native": "Compiled kernels", "numpy": "NumPy"}
+BUDGET = 0.5  # s: all of one judgement
+LIMIT = 1e-3  # of the largest value of an array
+ROUNDS = 5
+SAMPLE = 8  # images of the batch on which NumPy's training step is timed: its time grows with their number
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of comparing a backend with NumPy. ``ratio``: NumPy's time over its own; ``error``: the largest."""
+
+    backend: str
+    work: str  # "inference" or "training"
+    used: bool
+    reason: str = ""
+    error: float = math.nan
+    ratio: float = math.nan
+    seconds: float = 0.0
+
+    def sentence(self) -> str:
+        """One line for a page."""
+        title = TITLES[self.backend]
+        if math.isnan(self.ratio):
+            return f"{title} is not used: {self.reason}"
+        checked = f"{title}: verified, max error {self.error:.0e}, {self.work} {self.ratio:.2g}x NumPy"
+        return checked if self.used else f"{checked}: not used"
+
+
+class TooSlowError(BackendError):
+    """The budget is spent."""
+
+
+class Clock:
+    """What is left of a judgement's budget."""
+
+    def __init__(self, budget: float) -> None:
+        self.began, self.budget = time.perf_counter(), budget
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self.began
+
+    async def within(self, work: Coroutine[Any, Any, Result], backend: Backend, what: str) -> Result:
+        """The result of ``work``; TooSlowError once the budget is spent. On a backend that waits it then goes on
+        unwatched, and a program that it loads is closed when it comes."""
+        if not backend.suspends:
+            result = await work
+        else:
+            task = asyncio.ensure_future(work)
+            done, _ = await asyncio.wait({task}, timeout=max(0.0, self.budget - self.spent))
+            if not done:
+                task.add_done_callback(lambda late: discard(late, backend))
+                raise TooSlowError(f"{what} took longer than the {self.budget:g} s that are given to it")
+            result = task.result()
+        if self.spent > self.budget:
+            raise TooSlowError(f"{what} took longer than the {self.budget:g} s that are given to it")
+        return result
+
+
+def discard(task: asyncio.Future[Any], backend: Backend) -> None:
+    """Close what came too late; an error that came too late is nobody's any more."""
+    if not task.cancelled() and task.exception() is None and isinstance(task.result(), Program):
+        backend.close(task.result())
+
+
+# -- what is compared
+
+
+@dataclass(frozen=True)
+class Work:
+    """A plan with everything it needs, and the outputs to compare."""
+
+    plan: Plan
+    uploads: dict[str, Array]
+    control: dict[str, Array]
+    outputs: tuple[str, ...]
+
+
+def golden() -> Work:
+    """A small network with fixed weights, its loss and every gradient: both poolings and paddings, a batch norm."""
+    layers = [
+        *(Conv2D(5, 3, padding="same", use_bias=False), BatchNorm(), MaxPool2D(2)),
+        *(Conv2D(6, 3, activation="relu"), AvgPool2D(2), Flatten(), Dense(7, activation="tanh"), Dense(10)),
+    ]
+    model = Sequential(layers, (1, 14, 14), seed=7)
+    generator = np.random.Generator(np.random.PCG64(11))
+    images = generator.random((6, 1, 14, 14), np.float32)
+    return gradients(model, model.loss, images, np.arange(6, dtype=np.int32))
+
+
+def gradients(model: Sequential, loss: losses.Loss, x: Array, y: Array) -> Work:
+    """Loss and gradients of a batch."""
+    graph = gradient_graph(model, loss, len(x), (x.shape, x.dtype.name), (y.shape, y.dtype.name))
+    plan = make_plan(graph, model.layout, model.state_layout)
+    uploads = {"parameters": model.parameters, "data": x, "targets": y}
+    control = {"rows": np.arange(len(x), dtype=np.int32)[None], SEED: np.array([[5]], np.uint32)}
+    kept = {name: value for name, value in control.items() if name in plan.controls}
+    return Work(plan, uploads, kept, ("loss", "gradients"))
+
+
+def inference(model: Sequential, images: Array) -> Work:
+    """The model's own outputs for some images."""
+    plan = model.plan(len(images), images.shape[1:])
+    uploads = {"parameters": model.parameters, "state": model.state, "input": images}
+    name = "logits" if model.loss.classifies else "outputs"
+    return Work(plan, {k: v for k, v in uploads.items() if k in plan.buffers}, {}, (name,))
+
+
+# -- comparing and timing
+
+
+async def loaded(work: Work, backend: Backend, clock: Clock) -> Program:
+    """The work's plan on a backend, its inputs in place."""
+    program = await clock.within(backend.load(work.plan), backend, "preparing its kernels")
+    for name, array in work.uploads.items():
+        backend.upload(program, name, array)
+    backend.prepare(program)
+    return program
+
+
+async def once(work: Work, backend: Backend, program: Program) -> dict[str, Array]:
+    """One run, read back."""
+    await backend.run_async(program, 1, work.control, math.inf)
+    return await backend.fetch(program, *work.outputs)
+
+
+def worst(found: dict[str, Array], expected: dict[str, Array]) -> float:
+    """The largest difference in units of the array's largest value; infinite for what is not finite."""
+    errors = []
+    for name, values in expected.items():
+        kind = np.float32 if values.dtype == np.uint8 else values.dtype  # whole buffers come as bytes
+        mine, theirs = found[name].view(kind), values.view(kind)
+        if not np.isfinite(mine).all():
+            return math.inf
+        errors.append(float(np.abs(mine - theirs).max(initial=0)) / max(float(np.abs(theirs).max(initial=0)), 1e-12))
+    return max(errors)
+
+
+async def compared(work: Work, backend: Backend, clock: Clock) -> float:
+    """How far the backend is from NumPy."""
+    sides: list[dict[str, Array]] = []
+    for side in (NumpyBackend(), backend):
+        program = await loaded(work, side, clock)
+        try:
+            sides.append(await clock.within(once(work, side, program), side, "computing golden tensors"))
+        finally:
+            side.close(program)
+    return worst(sides[1], sides[0])
+
+
+async def timed(work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS) -> tuple[float, dict[str, Array]]:
+    """Median seconds of a run that is read back, after one that is not counted; and what it gave."""
+    program = await loaded(work, backend, clock)
+    try:
+        found = await clock.within(once(work, backend, program), backend, "its first run")
+        times = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            await once(work, backend, program)
+            times.append(time.perf_counter() - began)
+            if clock.spent > clock.budget * 0.9 and times:
+                break
+        return float(np.median(times)), found
+    finally:
+        backend.close(program)
+
+
+async def verdict(backend: Backend, work: str, clock: Clock, judged: Awaitable[tuple[float, float]]) -> Verdict:
+    """(error, ratio) as a verdict; what was raised on the way as a reason."""
+    try:
+        error, ratio = await judged
+    except BackendError as failure:
+        return Verdict(backend.name, work, False, str(failure), seconds=clock.spent)
+    if not error <= LIMIT:
+        reason = f"its results differ from NumPy's by {error:.0e} of the largest value"
+        return Verdict(backend.name, work, False, reason, error, seconds=clock.spent)
+    slower = "" if ratio > 1 else f"{work} takes {1 / ratio:.2g} times as long as with NumPy"
+    return Verdict(backend.name, work, not slower, slower, error, ratio, clock.spent)
+
+
+async def judge_inference(model: Sequential, images: Array, backend: Backend, budget: float = BUDGET) -> Verdict:
+    """Whether ``backend`` should answer for ``model``: right on golden tensors and on ``images``, and faster there.
+
+    images: what the visitor's own request holds, (N, C, H, W) float32. budget: seconds for all of it.
+    """
+    clock = Clock(budget)
+
+    async def judged() -> tuple[float, float]:
+        errors = [await compared(golden(), backend, clock)]
+        work = inference(model, images)
+        theirs, expected = await timed(work, NumpyBackend(), clock)
+        mine, found = await timed(work, backend, clock)
+        return max(*errors, worst(found, expected)), theirs / mine
+
+    return await verdict(backend, "inference", clock, judged())
+
+
+async def judge_training(
+    model: Sequential, x: Array, y: Array, optimizer: Any, backend: Backend, batch: int, budget: float = BUDGET
+) -> Verdict:
+    """Whether ``backend`` should train ``model`` on images ``x`` with targets ``y`` in batches of ``batch``.
+
+    NumPy's step is timed on a few images and counted for the whole batch: a browser takes a second for all of it.
+    """
+    clock = Clock(budget)
+
+    async def judged() -> tuple[float, float]:
+        errors = [await compared(golden(), backend, clock)]
+        few = gradients(model, model.loss, x[:SAMPLE], y[:SAMPLE])
+        theirs, expected = await timed(few, NumpyBackend(), clock, 1)
+        program = await loaded(few, backend, clock)
+        try:
+            found = await clock.within(once(few, backend, program), backend, "its first run")
+        finally:
+            backend.close(program)
+        mine, _ = await timed(stepping(model, x[:batch], y[:batch], optimizer), backend, clock, 2)
+        return max(*errors, worst(found, expected)), theirs * min(batch, len(x)) / len(x[:SAMPLE]) / mine
+
+    return await verdict(backend, "training", clock, judged())
+
+
+def stepping(model: Sequential, x: Array, y: Array, optimizer: Any) -> Work:
+    """One training step on a batch; the learning rate is 0, so that it can be repeated."""
+    plan = step_plan(model, optimizer, model.loss, len(x), (x.shape, x.dtype.name), (y.shape, y.dtype.name))
+    single = np.array([[1.0]], np.float32)
+    control = {"rows": np.arange(len(x), dtype=np.int32)[None], "learning_rate": 0 * single, "step": single}
+    control[SEED] = np.array([[5]], np.uint32)
+    kept = {name: value for name, value in control.items() if name in plan.controls}
+    return Work(plan, {"parameters": model.parameters, "data": x, "targets": y}, kept, ("loss",))

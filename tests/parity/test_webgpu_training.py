@@ -1,0 +1,212 @@
+"""Training on the GPU: the same curve as NumPy's, few dispatches, flat memory, and a way out of every failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from handlens import architectures, training
+from handlens.backends import drive
+from handlens.backends.webgpu import WebgpuBackend
+from handlens.backends.webgpu.lowered import lower
+from handlens.data import mnist
+from handlens.errors import BackendError, DivergenceError
+from handlens.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, MaxPool2D
+from handlens.model import Sequential
+from handlens.optimizers import SGD, Adam
+
+BAND = 0.05  # of the loss, averaged over ten steps: float32 sums in another order drift apart this far at most
+DISPATCHES = 40  # of a training step of convnet
+
+
+@pytest.fixture(scope="module")
+def digits(mnist_dir: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of MNIST, 8 bits."""
+    images = mnist.read_idx(mnist_dir / "train-images-idx3-ubyte")[:6400]
+    return images, mnist.read_idx(mnist_dir / "train-labels-idx1-ubyte")[:6400]
+
+
+class Curve:
+    """Collects the loss of every step, the last report of a step counting."""
+
+    def __init__(self) -> None:
+        self.losses: dict[int, float] = {}  # by step: the sum of the losses so far
+
+    def __call__(self, event: training.Event, run: Any) -> None:
+        if event.kind == "step":
+            self.losses[(event.epoch - 1) * event.steps + event.step] = event.loss * event.step
+
+    def smooth(self) -> np.ndarray:
+        """Losses averaged over ten steps, from the running sums of one epoch."""
+        sums = np.array([0.0, *(self.losses[k] for k in sorted(self.losses))])
+        return np.diff(sums[::10]) / 10
+
+
+def small(seed: int = 3) -> Sequential:
+    """A network with everything that keeps a state: batch norm, dropout, both kinds of weights."""
+    layers = [Conv2D(4, 3, use_bias=False), BatchNorm(), MaxPool2D(2), Flatten(), Dropout(0.2), Dense(10)]
+    return Sequential(layers, (1, 28, 28), seed=seed)
+
+
+def trained(model: Sequential, x: np.ndarray, y: np.ndarray, **options: Any) -> tuple[Curve, Any]:
+    """Train for an epoch; the curve and the history."""
+    curve = Curve()
+    settings = {"epochs": 1, "batch_size": 32, "optimizer": Adam(1e-3), "progress": False, **options}
+    history = model.fit(x, y, callbacks=[curve], **settings)
+    return curve, history
+
+
+def test_the_training_curve_is_numpys(webgpu: WebgpuBackend, digits: Any) -> None:
+    x, y = digits
+    curves, ends = [], []
+    for backend in ("numpy", webgpu):
+        model = architectures.build("cnn-small")
+        model.use(backend)
+        curve, history = trained(model, x, y)
+        assert not history.handed_over
+        assert len(curve.losses) == 200
+        curves.append(curve.smooth())
+        ends.append(model.predict(x[:512]))
+    np.testing.assert_allclose(curves[1], curves[0], rtol=BAND, atol=BAND / 5)
+    assert (ends[0].argmax(1) == ends[1].argmax(1)).mean() > 0.97
+
+
+def test_steps_in_one_submit_give_the_bits_of_single_ones(
+    webgpu: WebgpuBackend, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = digits[0][:320], digits[1][:320]
+    found = []
+    for most in (1, 4):
+        model = small()
+        model.use(webgpu)
+        run = training.Training(model, x, y, epochs=2, batch_size=48, progress=False)  # the last batch is smaller
+        run.burst = most
+        monkeypatch.setattr("handlens.offload.Offload._pace", lambda self, steps: None)
+        history = model.fit_with(run)
+        found.append((model.parameters.copy(), model.state.copy(), [row["loss"] for row in history.epochs]))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert found[0][2] == found[1][2]
+
+
+def test_memory_and_calls_of_a_thousand_steps(webgpu: WebgpuBackend, digits: Any) -> None:
+    x, y = digits[0][:64], digits[1][:64]
+    model = small()
+    model.use(webgpu)
+    run = training.Training(model, x, y, batch_size=8, progress=False)
+    program = drive(run.program(8))
+    rows = [run.control(k % 8) for k in range(50)]
+    control = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    webgpu.run(program, 50, control)
+    before, crossings = webgpu.device.memory(), webgpu.device.crossings
+    for _ in range(20):
+        webgpu.run(program, 50, control)
+        drive(webgpu.recorded(program))
+    assert webgpu.device.memory() == before
+    assert webgpu.device.crossings - crossings == 40  # one call for 50 steps, one for their losses
+    webgpu.close(program)
+    webgpu.close(program)
+
+
+def test_a_step_of_convnet_is_few_dispatches() -> None:
+    model = architectures.build("convnet")
+    recipe = architectures.find("convnet").recipe
+    for augment in (None, recipe.augment):
+        plan = training.training_plan(model, 128, "adam", images=60_000, dtype="uint8", augment=augment)
+        assert len(lower(plan).steps) <= DISPATCHES
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+class Faulty:
+    """A device that does as it is told until ``when(run)``, then fails in one way."""
+
+    def __init__(self, device: Any, spoil: str, after: int) -> None:
+        self._device, self._spoil, self._after, self._runs = device, spoil, after, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    @property
+    def due(self) -> bool:
+        return self._runs > self._after
+
+    def run(self, program: int, steps: int, control: bytes) -> None:
+        self._runs += 1
+        if self.due and self._spoil == "lost":
+            raise BackendError("the device was lost: driver reset")
+        self._device.run(program, steps, control)
+
+    async def load(self, lowered: Any, shared: Any, progress: Any = None) -> int:
+        if self._spoil == "compile":
+            raise BackendError("the kernel conv2d does not compile: unknown word")
+        if self._spoil == "memory":
+            raise BackendError("out of memory: a buffer of 47 MB could not be made")
+        return await self._device.load(lowered, shared, progress)
+
+    async def records(self, program: int) -> bytes:
+        data = await self._device.records(program)
+        if self.due and self._spoil == "stall":
+            raise BackendError("the device was lost: has not answered for 30 s")
+        if self.due and self._spoil == "nan":
+            return np.full(len(data) // 4, np.nan, np.float32).tobytes()
+        return data
+
+    async def read(self, program: int, places: Any) -> list[bytes]:
+        found = await self._device.read(program, places)
+        if not self.due or self._spoil not in ("perturbed", "zero"):
+            return found
+        factor = np.float32(1.03 if self._spoil == "perturbed" else 0.0)
+        return [
+            (np.frombuffer(data, np.float32) * factor).tobytes() if name == "gradients" else data
+            for data, (name, _, _) in zip(found, places, strict=True)
+        ]
+
+
+FAULTS = {
+    "compile": "does not compile",
+    "memory": "out of memory",
+    "lost": "driver reset",
+    "stall": "30 s",
+    "nan": "not finite",
+    "perturbed": "differs from NumPy's",
+    "zero": "differs from NumPy's",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_ends_in_numpys_result(fault: str, webgpu: WebgpuBackend, digits: Any) -> None:
+    """The training goes back to the last state that was checked, on with NumPy, and says why."""
+    x, y = digits[0][:1920], digits[1][:1920]  # 120 steps of 16: checks before steps 1, 51 and 101
+    plain = small()
+    expected, _ = trained(plain, x, y, batch_size=16)
+    model = small()
+    model.use(WebgpuBackend(Faulty(webgpu.device, fault, 30)))  # type: ignore[arg-type]
+    held = webgpu.device.memory()
+    curve, history = trained(model, x, y, batch_size=16)
+    assert len(history.handed_over) == 1
+    assert FAULTS[fault] in history.handed_over[0]
+    assert model.handed_over == history.handed_over
+    assert model.backend.name == "numpy"
+    assert len(curve.losses) == 120
+    np.testing.assert_allclose(curve.smooth(), expected.smooth(), rtol=BAND, atol=BAND / 5)
+    assert webgpu.device.memory() == held  # nothing of it stays on the device
+
+
+def test_a_fault_while_reading_a_digit(webgpu: WebgpuBackend, digits: Any) -> None:
+    model, x = small(), digits[0][:4]
+    expected = model.predict(x)
+    for fault in ("compile", "memory", "lost"):
+        model.use(WebgpuBackend(Faulty(webgpu.device, fault, 0)))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(model.predict(x), expected)
+        assert FAULTS[fault] in model.handed_over[-1]
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered")
+def test_a_divergence_that_is_the_trainings_own_is_still_one(webgpu: WebgpuBackend, digits: Any) -> None:
+    model = small()
+    model.use(webgpu)
+    began = model.parameters.copy()
+    with pytest.raises(DivergenceError, match="learning rate"):
+        trained(model, digits[0][:640], digits[1][:640], optimizer=SGD(1e30), batch_size=16)
+    np.testing.assert_array_equal(model.parameters, began)

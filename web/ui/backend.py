@@ -1,0 +1,76 @@
+"""Which backend computes, and why: judged once, after the first answer; a line at the foot of the page says it."""
+
+import asyncio
+
+from ui import dom, link
+from ui.worker import TITLES, EngineError, EngineGoneError
+
+POLL = 100  # ms between looks at how many kernels are compiled
+
+_line, _note = dom.find("backend-line"), dom.find("backend-note")
+_judged = []  # the generation of the engine that was judged last
+
+
+def show(engine, reading) -> None:
+    """Follow the backend that the answer came from; one that was left is named with its reason."""
+    if not reading.backend:
+        return
+    if reading.backend != engine.backend:
+        engine.use(reading.backend)
+    if reading.left:
+        _say(_note, f"{reading.left} {TITLES[reading.backend]} goes on, nothing is lost.")
+
+
+def _say(place, sentence: str) -> None:
+    place.textContent = sentence
+    place.hidden = not sentence
+
+
+async def judge(engine, model: str, changed) -> None:
+    """Once for each engine: hold WebGPU against NumPy on what was just read, and say what came of it.
+
+    `changed()` is called where it is WebGPU that answers from now on.
+    """
+    if engine.generation in _judged:
+        return
+    _judged.clear()
+    _judged.append(engine.generation)
+    forced = link.forced_backend()
+    if forced and forced != "webgpu":
+        return
+    watch = asyncio.create_task(_watch(engine))
+    try:
+        said = await engine.call("judge", model, bool(forced), seconds=60)
+    except EngineGoneError:
+        return
+    except EngineError as error:
+        _say(_line, f"WebGPU is not used: {error}")
+        return
+    finally:
+        watch.cancel()
+    _say(_line, said.sentence)
+    if forced and not said.used:
+        _say(_note, f"{said.sentence} Using {TITLES[engine.backend]}, nothing is lost.")
+    if said.used:
+        changed()
+
+
+async def _watch(engine) -> None:
+    """Show how far the compilation of the kernels is."""
+    while True:
+        await asyncio.sleep_ms(POLL)
+        try:
+            found = await engine.call("judge_status")
+        except (EngineGoneError, EngineError):
+            return
+        if found.of:
+            _say(_line, f"WebGPU: warming up {found.done}/{found.of}")
+
+
+def refuse(engine) -> None:
+    """A backend that was asked for and is none, or not part of this version."""
+    forced = link.forced_backend()
+    if not forced or forced in (engine.backend, "webgpu"):
+        return
+    reason = engine.backends.get(forced) or f"there is no backend called {forced}"
+    _say(_note, f"{reason[0].upper()}{reason[1:].rstrip('.')}. Using {TITLES[engine.backend]}.")

@@ -9,6 +9,7 @@ from ..lowered import MOST_GROUPS, Work, lowers
 
 ACTIVATIONS = {None: 0, "relu": 1, "leaky_relu": 2, "sigmoid": 3, "tanh": 4}
 SIDE = 64  # invocations of a workgroup
+TILE = 64  # rows and columns of a product that a workgroup makes, where it goes through workgroup memory
 LANES = 64  # that share the pixels of one weight gradient, at most
 PARTS = 8  # that share its images, at most
 MOST_SHARED = 1 << 22  # partial sums in scratch memory, unless four lanes alone are more
@@ -55,9 +56,8 @@ def over_four(n: int, rows: int, width: int) -> tuple[int, int, int, int]:
     return row, 0, part, n * part * row
 
 
-def wide(threads: int) -> tuple[int, int]:
-    """Workgroups of SIDE invocations as (in a row, rows)."""
-    groups = cut(threads, SIDE)
+def wide(groups: int) -> tuple[int, int]:
+    """Workgroups as (in a row, rows)."""
     rows = cut(groups, MOST_GROUPS)
     return cut(groups, rows), rows
 
@@ -67,10 +67,15 @@ def conv2d(work: Work) -> None:
     """Forward, in registers or through workgroup memory."""
     s = sizes_of(work.shape("x"), work.shape("w"), work.attrs)
     p, q = s.window.out
-    constants = {**geometry(s), **activation(work), "PADDED": padded(s), "BIAS": work.has("b")}
+    constants = {**geometry(s), **activation(work), "BIAS": work.has("b")}
+    if work.variant("register") == "tiled":
+        across, deep = wide(cut(s.n * p * q, TILE))
+        work.call("conv2d_tiled", (across, cut(s.f, TILE), deep), {**constants, "WIDE": across})
+        return
     row, images, rows, threads = over_four(s.n, p, q)
-    across, deep = wide(threads)
-    here = {"ROW": row, "STEP_N": images, "STEP_P": rows, "SIZE": threads, "WIDE": across * SIDE}
+    across, deep = wide(cut(threads, SIDE))
+    here = {"PADDED": padded(s), "ROW": row, "STEP_N": images, "STEP_P": rows}
+    here |= {"SIZE": threads, "WIDE": across * SIDE}
     work.call("conv2d", (across, cut(s.f, 8), deep), {**constants, **here})
 
 
@@ -79,7 +84,7 @@ def conv2d_dx(work: Work) -> None:
     """The gradient of the images, gathered."""
     s = sizes_of(work.shape("dx"), work.shape("w"), work.attrs)
     row, images, rows, threads = over_four(s.n, s.height, s.width)
-    across, deep = wide(threads)
+    across, deep = wide(cut(threads, SIDE))
     here = {"ROW": row, "STEP_N": images, "STEP_H": rows, "SIZE": threads, "WIDE": across * SIDE}
     work.call("conv2d_dx", (across, cut(s.c, 8), deep), {**geometry(s), **here})
 

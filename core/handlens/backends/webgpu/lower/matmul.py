@@ -7,7 +7,7 @@ import math
 from ....errors import PlanError
 from ....graph import Shape
 from ..lowered import Work, lowers
-from .conv import activation, cut
+from .conv import TILE, activation, cut, wide
 
 VECTORS = 512  # that one invocation adds up for a dense layer's weight gradient, at most
 MOST_PARTS = 64
@@ -54,6 +54,12 @@ def matmul(work: Work) -> None:
         **{"B_STEP": 1 if turned_b else b[-1], "B_COLUMN": b[-1] if turned_b else 1},
         **{"D1": d1, "D2": d2, "A0": a0, "A1": a1, "A2": a2, "B0": b0, "B1": b1, "B2": b2},
     }
+    if work.variant("register") == "tiled":
+        tiles = cut(m, TILE) * cut(n, TILE) * math.prod(y[:-2])
+        across, rows = wide(tiles)
+        size = {"TILES_M": cut(m, TILE), "TILES_N": cut(n, TILE), "SIZE": tiles, "WIDE": across}
+        work.call("matmul_tiled", (across, rows, 1), {**constants, **size})
+        return
     columns = columns_of(n)
     work.linear("matmul", columns * cut(m, 8) * math.prod(y[:-2]), {**constants, "COLUMNS": columns})
 
@@ -62,9 +68,13 @@ def matmul(work: Work) -> None:
 def dense(work: Work) -> None:
     """Forward."""
     (n, i), o = work.shape("x"), work.shape("y")[1]
+    constants = {"N": n, "I": i, "O": o, "BIAS": work.has("b"), **activation(work)}
+    if work.variant("register") == "tiled":
+        across, deep = wide(cut(n, TILE))
+        work.call("dense_tiled", (across, cut(o, TILE), deep), {**constants, "WIDE": across})
+        return
     columns = columns_of(o)
-    constants = {"N": n, "I": i, "O": o, "BIAS": work.has("b"), **activation(work), "COLUMNS": columns}
-    work.linear("dense", columns * cut(n, 8), constants)
+    work.linear("dense", columns * cut(n, 8), {**constants, "COLUMNS": columns})
 
 
 @lowers("dense_dx")

@@ -164,6 +164,19 @@ async def unread(runs: int) -> dict[str, Any]:
         return {"left": left, "reason": str(error)}
 
 
+async def overtaken(runs: int) -> dict[str, Any]:
+    """Records asked for while more runs are submitted, without waiting: each comes, and is of its own run."""
+    gpu, program = held["gpu"], held["program"]
+    gpu.write(program, "state", 0, np.zeros(CELLS, np.float32))
+    reading = []
+    for _ in range(runs):
+        gpu.run(program, 1, np.float32(1).tobytes())
+        reading.append(asyncio.ensure_future(gpu.records(program)))
+        await asyncio.sleep(0)
+    rows = await asyncio.gather(*reading)
+    return {"records": packed(np.frombuffer(b"".join(rows), np.float32))}
+
+
 async def at_once() -> dict[str, Any]:
     """Several reads and records of one program at the same time, with the program closed while two more wait."""
     gpu, program = held["gpu"], held["program"]

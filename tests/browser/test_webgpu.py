@@ -114,6 +114,13 @@ def test_records_that_nobody_reads_are_dropped_oldest_first(fresh: GpuPage) -> N
     assert fresh.ask("state")["lost"] == ""
 
 
+def test_records_that_are_being_read_are_not_overwritten(fresh: GpuPage) -> None:
+    fresh.ask("opened")
+    fresh.ask("made")
+    found = unpacked(fresh.ask("overtaken", runs=9)["records"])
+    np.testing.assert_allclose(found, expected([1.0] * 9)[1], atol=1e-3)
+
+
 def test_reads_at_the_same_time_and_a_program_closed_meanwhile(fresh: GpuPage) -> None:
     fresh.ask("opened")
     fresh.ask("made")

@@ -369,8 +369,8 @@
       this.running.push(finished);
     }
 
-    // A record buffer to write to. Of records that nobody asks for the newest RING are kept. One more buffer is made only
-    // where a reading is not over yet when the next but one run begins.
+    // A record buffer to write to. Of records that nobody asks for the newest RING are kept. One more buffer is made
+    // only where a reading is not over yet when the next but one run begins.
     slot(program) {
       if (program.waiting.length === RING) program.free.push(program.waiting.shift()[0]);
       if (program.free.length) return program.free.shift();

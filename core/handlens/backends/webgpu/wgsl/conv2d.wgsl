@@ -32,6 +32,8 @@
 // take neighbouring pixels. Rows are ROW wide: what is beyond Q keeps groups of invocations on one row.
 
 const K = C * KH * KW;
+// Whether all four pixels always are there: conditions cost more than the stores.
+const WHOLE = select(STEP_P * 4u == P, STEP_N * 4u == N, STEP_N > 0u);
 const LAST = N * C * H * W - 1u;
 
 fn activate(v: vec4f) -> vec4f {
@@ -49,10 +51,10 @@ fn put(f: u32, n: vec4u, p: vec4u, q: u32, sum: vec4f) {
   v = activate(v);
   let at = ((n * F + f) * P + p) * Q + q;
   let there = (n < vec4u(N)) & (p < vec4u(P));
-  if (there.x) { y[at.x] = v.x; }
-  if (there.y) { y[at.y] = v.y; }
-  if (there.z) { y[at.z] = v.z; }
-  if (there.w) { y[at.w] = v.w; }
+  if (WHOLE || there.x) { y[at.x] = v.x; }
+  if (WHOLE || there.y) { y[at.y] = v.y; }
+  if (WHOLE || there.z) { y[at.z] = v.z; }
+  if (WHOLE || there.w) { y[at.w] = v.w; }
 }
 
 @compute @workgroup_size(WORKGROUP_X)

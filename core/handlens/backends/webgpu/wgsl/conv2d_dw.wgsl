@@ -38,10 +38,16 @@ const LAST = N * C * H * W - 1u;
 
 fn put(f: u32, k: u32, share: u32, low: vec4f, high: vec4f) {
   if (f >= F) { return; }
-  let at = (f * K + k) * SHARES + share;
-  for (var e = 0u; e < 8u; e++) {
-    if (k + e < K) { part[at + e * SHARES] = select(low, high, e > 3u)[e % 4u]; }
-  }
+  put_four(k, (f * K + k) * SHARES + share, low);
+  put_four(k + 4u, (f * K + k + 4u) * SHARES + share, high);
+}
+
+// Conditions cost more than the stores: none where every tile is whole.
+fn put_four(k: u32, at: u32, v: vec4f) {
+  if (K % 8u == 0u || k < K) { part[at] = v.x; }
+  if (K % 8u == 0u || k + 1u < K) { part[at + SHARES] = v.y; }
+  if (K % 8u == 0u || k + 2u < K) { part[at + 2u * SHARES] = v.z; }
+  if (K % 8u == 0u || k + 3u < K) { part[at + 3u * SHARES] = v.w; }
 }
 
 fn put_bias(f: u32, share: u32, v: f32) {

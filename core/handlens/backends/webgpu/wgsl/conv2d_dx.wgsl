@@ -26,16 +26,18 @@
 // they had a part in.
 
 const K = C * KH * KW;
+// Whether all four pixels always are there: conditions cost more than the stores.
+const WHOLE = select(STEP_H * 4u == H, STEP_N * 4u == N, STEP_N > 0u);
 const LAST = N * F * P * Q - 1u;
 
 fn put(c: u32, n: vec4u, h: vec4u, column: u32, v: vec4f) {
   if (c >= C || column >= W) { return; }
   let at = ((n * C + c) * H + h) * W + column;
   let there = (n < vec4u(N)) & (h < vec4u(H));
-  if (there.x) { dx[at.x] = v.x; }
-  if (there.y) { dx[at.y] = v.y; }
-  if (there.z) { dx[at.z] = v.z; }
-  if (there.w) { dx[at.w] = v.w; }
+  if (WHOLE || there.x) { dx[at.x] = v.x; }
+  if (WHOLE || there.y) { dx[at.y] = v.y; }
+  if (WHOLE || there.z) { dx[at.z] = v.z; }
+  if (WHOLE || there.w) { dx[at.w] = v.w; }
 }
 
 @compute @workgroup_size(WORKGROUP_X)

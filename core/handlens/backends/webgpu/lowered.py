@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from ...errors import PlanError
@@ -136,14 +137,13 @@ class Work:
         **operands: Place,
     ) -> None:
         """Add a dispatch. Operands not given are the step's own of that name; one that the step lacks (a bias) is
-        bound to another input, and the kernel's constants must say that it is not there."""
+        bound to scratch memory of its own, and the kernel's constants must say that it is not there."""
         own = kernel(name)
         bound = {}
         for slot in own.slots:
             found = operands.get(slot.name) or self.places.get(slot.operand)
             if found is None and slot.role == "in":
-                # anything that is only read: the binding has to hold something
-                found = next(p for s in own.slots if (p := self.places.get(s.operand)) and s.role == "in")
+                found = self.scratch(1)  # the binding has to hold something, and nothing that is bound already
             if found is None:
                 raise PlanError(f"{name}.wgsl needs {slot.role} {slot.name!r}, which step {self.step.op!r} lacks")
             bound[slot.name] = found
@@ -201,6 +201,11 @@ class Builder:
         source = Source(own.name, own.specialise(call.constants, written), written)
         number = self.sources.setdefault(source, len(self.sources))
         bindings = tuple(binding(call.operands[s.name], ELEMENTS[s.element]) for s in own.slots)
+        bound = zip(bindings, written, strict=True)
+        ranges = sorted((name, offset, offset + size) for (name, offset, size), changes in bound if changes)
+        for (one, _, end), (other, start, _) in pairwise(ranges):
+            if one == other and start < end:  # only a browser reports it, when the dispatch is encoded
+                raise PlanError(f"{call.kernel} of step {step.op!r} is bound twice to byte {start} of {one!r}")
         return Dispatch(number, bindings, call.groups, step.op, step.layer)
 
 

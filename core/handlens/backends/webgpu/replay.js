@@ -13,7 +13,8 @@
   const RING = 3; // record buffers of a program: two runs under way, one being read
   const SCOPES = ["validation", "out-of-memory", "internal"];
 
-  const words = (error) => String(error?.message ?? error).trim().replace(/\.$/, "") || "no reason given";
+  // A validation error goes on for many lines about what the call was; the first says what is wrong.
+  const words = (error) => String(error?.message ?? error).trim().split("\n")[0].replace(/\.$/, "") || "no reason given";
 
   class Replay {
     constructor(patience, tell) {

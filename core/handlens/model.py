@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,29 +264,36 @@ class Sequential:
     async def _predict(self, x: Array, logits: bool, batch_size: int, cooperative: bool) -> Array:
         images, size = self.checked_images(x), max(1, batch_size)
         name = "outputs" if not self.loss.classifies else "logits" if logits else "probabilities"
-        try:
-            found = await self._outputs(images, name, size, cooperative)
-            if self.backend.name == "numpy" or np.isfinite(found).all():
-                return found
-            raise BackendError(f"{self.backend.name} gave values that are not finite")
-        except BackendError as error:
-            if self.backend.name == "numpy":
-                raise
-            self.use("numpy", str(error))
-        return await self._outputs(images, name, size, cooperative)
+        return (await self._sound(lambda: self._outputs(images, name, size, cooperative)))[0]
 
-    async def _outputs(self, images: Array, name: str, size: int, cooperative: bool) -> Array:
-        parts = []
+    async def _sound(self, work: Callable[[], Awaitable[list[Array]]]) -> list[Array]:
+        """The arrays that ``work`` computes; where another backend than NumPy fails at it, or gives values that are
+        not finite, NumPy takes over for good."""
+        backend = self.backend
+        try:
+            found = await work()
+            if backend.name == "numpy" or all(np.isfinite(array).all() for array in found):
+                return found
+            raise BackendError(f"{backend.name} gave values that are not finite")
+        except BackendError as error:
+            if backend.name == "numpy":
+                raise
+            if self.backend is backend:  # else a call beside this one has handed over already
+                self.use("numpy", str(error))
+        return await work()
+
+    async def _outputs(self, images: Array, name: str, size: int, cooperative: bool) -> list[Array]:
+        backend, parts = self.backend, []
         for start in range(0, len(images), size):
             part = images[start : start + size]
             async with self._program(len(part), part.shape[1:]) as program:
-                self.backend.upload(program, "input", part)
+                backend.upload(program, "input", part)
                 if cooperative:
-                    await self.backend.run_async(program)
+                    await backend.run_async(program)
                 else:
-                    self.backend.run(program)
-                parts.append((await self.backend.fetch(program, name))[name])
-        return np.concatenate(parts) if parts else np.zeros((0, *self.output_shape), np.float32)
+                    backend.run(program)
+                parts.append((await backend.fetch(program, name))[name])
+        return [np.concatenate(parts) if parts else np.zeros((0, *self.output_shape), np.float32)]
 
     def trace(self, x: Array) -> dict[str, Array]:
         """Every intermediate of the network for ``x`` (N, C, H, W), in order of computation.
@@ -298,18 +305,24 @@ class Sequential:
 
     async def trace_async(self, x: Array) -> dict[str, Array]:
         """:meth:`trace` for an event loop."""
-        images = self.checked_images(x)
+        images, names = self.checked_images(x), dict[str, str]()
+        return dict(zip(names, await self._sound(lambda: self._values(images, names)), strict=True))
+
+    async def _values(self, images: Array, names: dict[str, str]) -> list[Array]:
+        """All intermediate values; ``names`` is filled with what they are called and the tensors they are."""
+        backend = self.backend
         async with self._program(len(images), images.shape[1:], keep="all") as program:
-            self.backend.upload(program, "input", images)
-            self.backend.run(program)
-            plan, names = program.plan, {"input": "input"}
+            backend.upload(program, "input", images)
+            backend.run(program)
+            plan = program.plan
+            names["input"] = "input"
             for layer in self.layers:
                 if f"{layer.name}.linear" in plan.tensors:
                     names[f"{layer.name}.linear"] = f"{layer.name}.linear"
                 names[layer.name] = plan.outputs[layer.name]
-            names |= {name: tensor for name, tensor in plan.outputs.items() if name not in names}
-            found = await self.backend.fetch(program, *names.values())
-        return {name: found[tensor] for name, tensor in names.items()}
+            names.update({name: tensor for name, tensor in plan.outputs.items() if name not in names})
+            found = await backend.fetch(program, *names.values())
+        return [found[tensor] for tensor in names.values()]
 
     def evaluate(self, x: Array, y: Array, batch_size: int = MAX_BATCH) -> dict[str, float]:
         """Mean loss and, for classifiers, accuracy on images ``x`` with labels ``y``: {"loss": .., "accuracy": ..}."""

@@ -242,13 +242,14 @@ def gpu_browser(browser: Browser, chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def open_desk(browser: Browser, site_url: str) -> Iterator[Callable[..., Desk]]:
-    """Make a desk in a context of its own: no storage shared, and options such as `has_touch`."""
+def open_desk(browser: Browser, site_url: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., Desk]]:
+    """Make a desk in a context of its own: no storage shared, and options such as `has_touch`; with `gpu`, in a
+    Chromium that offers WebGPU."""
     contexts: list[BrowserContext] = []
 
-    def make(**options: Any) -> Desk:
+    def make(gpu: bool = False, **options: Any) -> Desk:
         options.setdefault("viewport", {"width": 1280, "height": 900})
-        context = browser.new_context(**options)
+        context = (request.getfixturevalue("gpu_browser") if gpu else browser).new_context(**options)
         contexts.append(context)
         return Desk(context.new_page(), site_url)
 

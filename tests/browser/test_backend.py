@@ -1,0 +1,125 @@
+"""The page with and without a GPU: one line says what it uses and why, and every failure ends in NumPy's answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from gpu_page import spoil_engine
+
+VERIFIED = r"WebGPU: verified, max error \de-\d\d, inference [\d.e+]+x NumPy"
+NOT_ADAPTER = "WebGPU is not used: requestAdapter() gave no adapter."
+
+
+def judged(desk: Any) -> str:
+    """The line at the foot of the page, once the judgement stands there."""
+    desk.page.wait_for_function(
+        "/verified|not used/.test(document.getElementById('backend-line').textContent)", timeout=60_000
+    )
+    return str(desk.get("backend-line").inner_text())
+
+
+def backend(desk: Any) -> str:
+    return str(desk.page.get_attribute("html", "data-backend"))
+
+
+def seven(desk: Any) -> None:
+    """Draw a 7 on an empty pad; it is read as one whatever happens beneath."""
+    desk.page.evaluate("pad.clear()")
+    desk.seven()
+    assert desk.settled() == "7"
+    desk.rested()
+
+
+def test_without_an_adapter_numpy_answers_and_the_page_says_why(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk().open()
+    assert desk.get("backend-line").inner_text() == ""  # nothing is judged before the first answer
+    seven(desk)
+    assert judged(desk) == NOT_ADAPTER
+    assert desk.get("backend-note").is_hidden()  # nobody has asked for it
+    assert backend(desk) == "numpy"
+
+
+def test_asked_for_without_an_adapter(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk().open("?backend=webgpu")
+    seven(desk)
+    assert judged(desk) == NOT_ADAPTER
+    assert desk.get("backend-note").inner_text() == f"{NOT_ADAPTER} Using NumPy, nothing is lost."
+    assert backend(desk) == "numpy"
+    seven(desk)
+
+
+def test_asked_for_with_an_adapter_it_answers_as_numpy_does(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk(gpu=True)
+    desk.open("?backend=webgpu")
+    seven(desk)
+    shares = desk.shares()
+    desk.page.wait_for_function("/warming up \\d+\\/\\d+/.test(document.getElementById('backend-line').textContent)")
+    assert re.match(VERIFIED, judged(desk))
+    desk.page.wait_for_selector("html[data-backend=webgpu]")
+    seven(desk)
+    assert desk.shares() == pytest.approx(shares, abs=0.2)
+    assert desk.page.locator("#engine-text").inner_text().startswith("WebGPU")
+    rows = desk.page.locator("#models tbody tr").count()
+    assert rows >= 5  # the other models answer on it too
+    desk.page.get_by_test_id("model-linear").locator("button, a, label").first.click()
+    assert desk.settled()
+    assert backend(desk) == "webgpu"
+
+
+def test_judged_by_measuring_alone(new_desk: Callable[..., Any]) -> None:
+    """Not asked for, it is used only if it was right and faster within half a second; either way one line says so."""
+    desk = new_desk(gpu=True).open()
+    seven(desk)
+    line = judged(desk)
+    desk.page.wait_for_timeout(500)
+    if re.fullmatch(VERIFIED + r"\.", line):
+        assert backend(desk) == "webgpu"
+    else:
+        assert line.endswith("not used.") or line.startswith("WebGPU is not used: "), line
+        assert backend(desk) == "numpy"
+    seven(desk)
+
+
+FAULTS = [
+    ("absent", {}, "no navigator.gpu"),
+    ("no-device", {}, "the device is busy"),
+    ("shader", {"kernel": "dense"}, "dense does not compile"),
+    ("memory", {"after": 3}, "memory"),
+    ("lost", {"after": 4}, "lost"),
+    ("values", {"how": "zero"}, "differ from NumPy's"),
+    ("values", {"how": "nan"}, "not finite|differ from NumPy's"),
+    ("values", {"how": "perturbed", "by": 0.01}, "differ from NumPy's"),
+]
+
+
+@pytest.mark.parametrize(("fault", "options", "words"), FAULTS, ids=lambda value: str(value) if value else "-")
+def test_a_fault_at_the_start(new_desk: Callable[..., Any], fault: str, options: dict[str, Any], words: str) -> None:
+    desk = new_desk(gpu=True)
+    spoil_engine(desk.page, fault, **options)
+    desk.open("?backend=webgpu")
+    seven(desk)
+    assert re.search(words, judged(desk)), judged(desk)
+    assert backend(desk) == "numpy"
+    seven(desk)
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"), [("lost", {"after": 24}), ("values", {"how": "nan", "after": 12})], ids=["lost", "nan"]
+)
+def test_a_fault_while_it_answers(new_desk: Callable[..., Any], fault: str, options: dict[str, Any]) -> None:
+    """The digit being read is read by NumPy, the next ones too; the page names the reason."""
+    desk = new_desk(gpu=True)
+    spoil_engine(desk.page, fault, **options)
+    desk.open("?backend=webgpu")
+    seven(desk)
+    assert re.match(VERIFIED, judged(desk))
+    for _ in range(12):
+        seven(desk)
+        if backend(desk) == "numpy":
+            break
+    assert backend(desk) == "numpy"
+    assert desk.get("backend-note").inner_text().endswith("NumPy goes on, nothing is lost.")
+    seven(desk)

@@ -44,6 +44,7 @@ def peers(*, quick: bool) -> int:
     chromium = step_browser.require_chromium()
     step_vendor.ensure(step_vendor.read_lock())
     step_peers.ensure()
+    step_site.ensure()
     say("bench", "the peers, in headless Chromium")
     command = [venv_tool("python"), PEER_TIMES, "--json", PEER_LINES, *(["--quick"] if quick else [])]
     result = subprocess.run(

@@ -59,7 +59,7 @@ def spoil_engine(page: Page, name: str, **options: Any) -> None:
 class GpuPage:
     """Asks functions of `gpu_inside.py` in the worker, by name."""
 
-    def __init__(self, page: Page, site: str) -> None:
+    def __init__(self, page: Page, site: str, inside: Path = HERE / "gpu_inside.py") -> None:
         """Serve the page under the site's own content security policy, which the worker inherits, and start it."""
         self.page = page
         self.errors: list[str] = []
@@ -71,9 +71,9 @@ class GpuPage:
         body = f"<!doctype html><title>test</title><link rel=icon href=data:,>{policy.group()}"
         page.route(f"**/{ADDRESS}", lambda route: route.fulfill(body=body, content_type="text/html"))
         page.goto(site + ADDRESS)
-        inside = (HERE / "gpu_inside.py").read_text("utf-8")
         worker = (HERE / "gpu_worker.js").read_text("utf-8")
-        settings = f"const SITE = {json.dumps(site)};\nconst INSIDE = {json.dumps(inside)};\n"
+        python = inside.read_text("utf-8")
+        settings = f"const SITE = {json.dumps(site)};\nconst INSIDE = {json.dumps(python)};\n"
         page.evaluate(START, settings + faults_text() + worker)
 
     def ask(self, call: str, **given: Any) -> Any:

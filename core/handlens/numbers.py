@@ -332,22 +332,25 @@ def composed(digits: Sequence[Digit], seed: int, count: int, touching: str = "")
         yield compose(chosen, generator, touching=touching)
 
 
-def threshold(model: Sequential, digits: Sequence[Digit], seed: int, refused: float, count: int = 300) -> float:
-    """The largest ``Rules.beside``, in steps of 0.05 below the model's own ``answer``, with which at most the share
-    ``refused`` of composed numbers is refused; 0.5 where none is so mild. Arguments and errors as `measure`."""
+def threshold(model: Sequential, digits: Sequence[Digit], seed: int, cost: float, count: int = 300) -> float:
+    """The smallest ``Rules.beside`` from 0.5 up, in steps of 0.05, at which the answered of ``count`` composed numbers
+    are right as often as at the model's own ``answer``, but for ``cost``. Arguments and errors as `measure`."""
     rules = rules_of(model)
     seen = []
     for number in composed(digits, seed, count):
         found = candidates(number.strokes, 280.0)
         assert found is not None  # a number has ink
-        seen.append((found, checked_shares(model, found.batch(), FOURS)))
-    for beside in (rules.answer, *np.arange(0.95, 0.45, -0.05).round(2).tolist()):
-        if beside > rules.answer:
-            continue
-        places = [found.places(shares, replace(rules, beside=beside)) for found, shares in seen]
-        if sum(any(p.reading.digit is None for p in row) for row in places) <= refused * count:
-            return float(beside)
-    return 0.5
+        seen.append((found, checked_shares(model, found.batch(), FOURS), list(number.digits)))
+
+    def right(beside: float) -> float:
+        milder = replace(rules, beside=beside)
+        rows = [([p.reading.digit for p in found.places(shares, milder)], said) for found, shares, said in seen]
+        answered = [row == said for row, said in rows if None not in row]
+        return sum(answered) / max(len(answered), 1)
+
+    least = right(rules.answer) - cost
+    milder = (float(b) for b in np.arange(0.5, rules.answer, 0.05).round(2))
+    return next((beside for beside in milder if right(beside) >= least), rules.answer)
 
 
 def measure(

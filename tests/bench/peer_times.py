@@ -8,11 +8,9 @@ from a typed array in JavaScript to one, uploads and read-back included. After a
 turns, so that other work on the machine falls on all of them; the table has the medians. No peer drops out while it
 trains (the masks are nobody else's), which spares it a little.
 
-To add an engine, write a class with the methods of `Engine` below and append it to what `engines()` returns. For
-Handlens itself that is a tab with the built site, whose worker is asked through its own calls: `open` loads
-`?backend=numpy|webgpu|native` and waits for it, `probabilities` and `losses` run what the check needs, `sample` gives
-milliseconds a run, counted from Python to Python. `Unable(reason)` may be raised by each of them; it becomes a dash
-with its reason. Weights, images and expected answers are in the `Workload` that the class is made with.
+Handlens itself is `our_engine.py`: the built site's wheel in a worker, counted from Python to Python. Another engine is
+a class with the methods of `Engine` below, appended to what `engines()` returns; `Unable(reason)` may be raised by all
+but `close`, and becomes a dash with its reason.
 """
 
 from __future__ import annotations
@@ -34,19 +32,21 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "build"))
 sys.dont_write_bytecode = True
 
+import our_engine  # noqa: E402
 import page_times  # noqa: E402
 import peer_workload  # noqa: E402
 import step_browser  # noqa: E402
 import step_peers  # noqa: E402
 import step_serve  # noqa: E402
+from buildkit import SITE  # noqa: E402
 from handlens.data import mnist  # noqa: E402
 from peer_report import Job, Kind, Record, duration, table  # noqa: E402
 from peer_workload import CHECKED, STEPS, TRAIN_BATCH, Workload  # noqa: E402
 
 # Tried with Chromium 156 as root on a machine without a GPU: --enable-unsafe-webgpu is all that WebGPU needs to give
-# SwiftShader's adapter (without it requestAdapter() gives null); --use-webgpu-adapter=swiftshader, --use-angle and
-# --enable-features=Vulkan change nothing there, and would keep a real GPU away. WebGL finds SwiftShader by itself. A
-# tab that waits for its turn must not be slowed down when it comes.
+# SwiftShader's adapter (without it requestAdapter() gives null); --use-webgpu-adapter=swiftshader and --use-angle
+# change nothing there, and would keep a real GPU away. WebGL finds SwiftShader by itself. A tab that waits for its turn
+# must not be slowed down when it comes.
 FLAGS = (
     *("--no-sandbox", "--enable-unsafe-webgpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-default-apps", "--disable-sync", "--disable-domain-reliability", "--no-first-run", "--no-pings"),
@@ -260,9 +260,10 @@ def opened(engines: Sequence[Engine], browser: Browser) -> Iterator[list[Lane]]:
             lane.engine.close()
 
 
-def engines(address: str, work: Workload, wanted: Callable[[str], bool]) -> list[Engine]:
-    """Every engine of the bench, in the table's order. Our own rows are appended here; they need `work`."""
-    found: list[Engine] = [Peer(library, backend, address) for library, backend in PEERS]
+def engines(address: str, site: str, work: Workload, wanted: Callable[[str], bool]) -> list[Engine]:
+    """Every engine of the bench, in the table's order: ours first."""
+    found: list[Engine] = [*our_engine.all_of(site, work, Unable)]
+    found += [Peer(library, backend, address) for library, backend in PEERS]
     return [engine for engine in found if wanted(f"{engine.library} {engine.backend}")]
 
 
@@ -301,10 +302,11 @@ def main() -> None:
     data = mnist.load()
     work = peer_workload.make(ROOT / "web" / "models" / "convnet.safetensors", data.test_images, data.test_labels)
     peer_workload.write(work, step_peers.SITE / "work")
-    with step_serve.running(step_peers.SITE) as address, sync_playwright() as playwright:
+    serving = step_serve.running
+    with serving(step_peers.SITE) as address, serving(SITE) as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         where = f"{page_times.machine(browser)}; WebGPU: {adapter(browser, address)}"
-        chosen = engines(address, work, lambda name: not words or any(word in name for word in words))
+        chosen = engines(address, site, work, lambda name: not words or any(word in name for word in words))
         with opened(chosen, browser) as lanes:
             for job in jobs:
                 measure(lanes, work, job, QUICK if args.quick else THOROUGH)

@@ -14,10 +14,9 @@ from handlens.architectures import ARCHITECTURES
 from handlens.data import mnist
 
 MODELS = Path(__file__).resolve().parents[2] / "web" / "models"
-# What was asked for, digits' excepted: 99.5 % was, and the README says what is not reached yet. The two last ones are
-# there to be compared with.
-AT_LEAST = {"digits": 0.994, "convnet": 0.993, "cnn-small": 0.986, "ann": 0.976, "ann-matched": 0.0, "linear": 0.0}
-SHIFTED = {"digits": 0.99, "convnet": 0.988}  # MNIST moved by 2 pixels in eight directions, not centred again
+# What was asked for. The two last ones are there to be compared with.
+AT_LEAST = {"digits": 0.995, "convnet": 0.993, "cnn-small": 0.986, "ann": 0.976, "ann-matched": 0.0, "linear": 0.0}
+SHIFTED = {"digits": 0.993, "convnet": 0.988}  # MNIST moved by 2 pixels in eight directions, not centred again
 
 
 @cache
@@ -37,7 +36,7 @@ def test_measured_accuracy_is_the_recorded_one(name: str) -> None:
     # Another BLAS rounds differently in the last bits: one image of 10,000 may change sides.
     assert measured["accuracy"] == pytest.approx(model.metadata["accuracy"], abs=1.01e-4)
     assert measured["loss"] == pytest.approx(model.metadata["test_loss"], abs=1e-4)
-    assert measured["accuracy"] >= AT_LEAST[name]
+    assert model.metadata["accuracy"] >= AT_LEAST[name]
 
 
 @pytest.mark.parametrize("name", AT_LEAST)
@@ -90,17 +89,17 @@ def test_digits_reads_drawn_digits_and_refuses_what_is_none() -> None:
 
 
 def test_digits_reads_drawn_digits_as_well_as_it_says() -> None:
-    """What was asked for, but 99.0 % for 99.2 at every brush, and 10 % of numbers refused for 8: see the README."""
+    """What was asked for: 99.2 % at every brush, each writer 97 %, 8 % of numbers refused, 95 % of the rest right."""
     kept = handlens.load(MODELS / "digits.safetensors").metadata
     found, row = kept["drawn"], report.row(handlens.load(MODELS / "digits.safetensors"))
     assert "divisible by 5" in found["source"]
-    assert row["brush"] >= 0.99 and row["worst_writer"] >= 0.97
+    assert row["brush"] >= 0.992 and row["worst_writer"] >= 0.97
     assert found["accuracy"] - row["corner"] <= 0.005 and found["accuracy"] - row["rotation"] <= 0.01
     assert kept["mnist"]["ece"] <= 0.005 and found["ece"] <= 0.01
     assert found["refused"] <= 0.02 and found["rejects"]["refused"] >= 0.8
     assert all(family["count"] >= 1000 for family in found["rejects"]["families"].values())
     apart, touching = kept["numbers"]["apart"], kept["numbers"]["touching"]
-    assert apart["right_share"] >= 0.95 and apart["refused_share"] <= 0.10
+    assert apart["right_share"] >= 0.95 and apart["refused_share"] <= 0.08
     assert touching["refused_or_right_share"] >= 0.9 and kept["numbers"]["joined"]["refused_or_right_share"] >= 0.9
     assert kept["numbers"]["single"]["split"] <= 0.01 * kept["numbers"]["single"]["numbers"]
 

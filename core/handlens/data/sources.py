@@ -23,7 +23,7 @@ __all__ = ["SOURCES", "Mixture", "gather", "rendered"]
 NONE = 10  # the reject class
 COPIES = 4  # how often each permitted writer's digit is drawn, each time a little differently
 GENERATED = 16_000  # digits of the generator
-REJECTS = 24_000  # of the generator: what is no digit
+REJECTS = 16_000  # of the generator: what is no digit
 PAIRS = 2_000  # of real digits side by side, which are no digit either
 PAD = 280.0
 

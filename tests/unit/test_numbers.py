@@ -10,6 +10,7 @@ import handlens
 import numpy as np
 import pytest
 from handlens import grouping, numbers
+from handlens.backends import NumpyBackend
 from handlens.data import generator, unipen
 from handlens.errors import DataError
 from handlens.reading import Rules
@@ -27,6 +28,8 @@ class Reader:
 
     output_shape = (11,)
     loss = handlens.CrossEntropy()
+
+    backend = NumpyBackend()
 
     def __init__(self, best: float = 0.97, none: float = 0.0) -> None:
         self.metadata: dict[str, Any] = {}

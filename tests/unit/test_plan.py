@@ -113,7 +113,7 @@ def test_fusion_and_folding_change_no_number(name: str) -> None:
     np.testing.assert_allclose(model.predict(x, logits=True), model.trace(x)["logits"], rtol=2e-4, atol=2e-4)
     fused = [s.op for s in model.plan().steps]
     assert "relu" not in fused and "batch_norm_inference" not in fused
-    assert len(model.plan().prologue) == (3 if name == "digits" else 0)
+    assert len(model.plan().prologue) == (4 if name == "digits" else 0)
 
 
 def test_folded_weights_follow_new_parameters() -> None:

@@ -333,6 +333,20 @@ def judge_status() -> object:
     return pack(warming)
 
 
+async def trainer(pupil: object, course: object, batch: int) -> object:
+    """What is to train: WebGPU if it is there and was right and faster at this very training, else NumPy."""
+    numpy = handlens.backends.get("numpy")
+    try:
+        gpu = await handlens.backends.open_webgpu()
+    except handlens.errors.BackendError:
+        return numpy  # the reason stands on the page since the first answer
+    some, adam = slice(0, batch), handlens.optimizers.Adam()
+    x, y = np.ascontiguousarray(course.images[some]), np.ascontiguousarray(course.labels[some])
+    verdict = await handlens.choose.judge_training(pupil, x, y, adam, gpu, batch)
+    job["judged"] = f"{verdict.sentence()}."
+    return gpu if verdict.used else numpy
+
+
 # -- teaching ----------------------------------------------------------------------------------------------------------
 # Drawings that are no digit, where a model has a class for those: how many are mixed in, and how many measured.
 # With 30 the share of digits and of letters that is refused stays as shipped; with none a third of letters is answered.
@@ -342,13 +356,14 @@ REJECT_SEED = 20250611
 teachers: dict = {}
 sets: dict = {}  # the shipped samples of MNIST, and the rejects
 keeping: dict = {}  # by model: the task that computes its features of these sets, once
-job: dict = {"state": "idle", "model": "", "stage": "", "share": 0.0, "error": "", "task": None}
+job: dict = {"state": "idle", "model": "", "stage": "", "share": 0.0, "error": "", "judged": "", "task": None}
 
 
 def teacher_of(name: str) -> object:
     """The teacher of a model, made before the model is first changed."""
     if name not in teachers:
         teachers[name] = handlens.teach.Teacher(models[name], digest=digests[name])
+        teachers[name].judge = trainer
     return teachers[name]
 
 
@@ -468,7 +483,7 @@ def teach_start(name: str, digits: object, folder: str) -> object:
 
 def teach_status() -> object:
     """How far the teaching is: running, done, stopped or failed; stage, share, error."""
-    return pack({key: job[key] for key in ("state", "model", "stage", "share", "error")})
+    return pack({key: job[key] for key in ("state", "model", "stage", "share", "error", "judged")})
 
 
 def teach_stop() -> object:

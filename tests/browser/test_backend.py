@@ -123,3 +123,19 @@ def test_a_fault_while_it_answers(new_desk: Callable[..., Any], fault: str, opti
     assert backend(desk) == "numpy"
     assert desk.get("backend-note").inner_text().endswith("NumPy goes on, nothing is lost.")
     seven(desk)
+
+
+def test_a_training_is_judged_when_it_is_first_asked_for(new_desk: Callable[..., Any]) -> None:
+    """Teaching trains on what was right and faster at that very training, whatever reads the digits."""
+    desk = new_desk(gpu=True).open("?backend=webgpu")
+    seven(desk)
+    assert re.match(VERIFIED, judged(desk))
+    assert "training" not in judged(desk)
+    desk.get("meant-1").click()
+    desk.get("meant-teach").click()
+    desk.page.wait_for_function(
+        "document.querySelector('[data-testid=hand-note]').textContent.includes('has learnt')", timeout=120_000
+    )
+    line = judged(desk)
+    assert re.search(VERIFIED.replace("inference", "training") + r"|preparing its kernels took longer", line), line
+    assert desk.settled() in ("1", "7", "?")

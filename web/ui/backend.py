@@ -67,6 +67,12 @@ async def _watch(engine) -> None:
             _say(_line, f"WebGPU: warming up {found.done}/{found.of}")
 
 
+def trained(sentence: str) -> None:
+    """What came of judging WebGPU for a training, which is apart from reading."""
+    if sentence and sentence not in _line.textContent:
+        _say(_line, f"{_line.textContent} {sentence}")
+
+
 def refuse(engine) -> None:
     """A backend that was asked for and is none, or not part of this version."""
     forced = link.forced_backend()

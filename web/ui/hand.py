@@ -7,7 +7,7 @@ import asyncio
 import json
 
 from pyscript import document, window
-from ui import actions, dom, meant
+from ui import actions, backend, dom, meant
 from ui.actions import Action
 from ui.worker import EngineError, EngineGoneError
 
@@ -216,6 +216,7 @@ async def _followed(engine):
         _parts["progress"].value = status.share
         await asyncio.sleep(LEAST)
         status = await engine.call("teach_status")
+    backend.trained(status.judged)
     return status
 
 

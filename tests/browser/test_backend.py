@@ -127,11 +127,12 @@ def test_a_fault_while_it_answers(new_desk: Callable[..., Any], fault: str, opti
 
 def test_a_training_is_judged_when_it_is_first_asked_for(new_desk: Callable[..., Any]) -> None:
     """Teaching trains on what was right and faster at that very training, whatever reads the digits."""
-    desk = new_desk(gpu=True).open("?backend=webgpu")
+    desk = new_desk(gpu=True).open("?backend=webgpu#draw?model=linear")  # whose features are the pixels
     seven(desk)
     assert re.match(VERIFIED, judged(desk))
     assert "training" not in judged(desk)
-    desk.get("meant-1").click()
+    desk.page.keyboard.press("m")
+    desk.page.keyboard.press("1")
     desk.get("meant-teach").click()
     desk.page.wait_for_function(
         "document.querySelector('[data-testid=hand-note]').textContent.includes('has learnt')", timeout=120_000

@@ -325,7 +325,10 @@ async def judge(name: str, forced: bool) -> object:
     used = verdict.used or (forced and right)
     for model in models.values() if used else ():
         model.use(gpu)
-    return pack({"used": used, "sentence": f"{verdict.sentence()}."})
+    sentence = verdict.sentence()
+    if used and not verdict.used:
+        sentence = f"{sentence.removesuffix(': not used')}; used because it was asked for"
+    return pack({"used": used, "sentence": f"{sentence}."})
 
 
 def judge_status() -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -196,6 +196,26 @@ async def timed(work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS
         backend.close(program)
 
 
+async def quickest(work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS) -> tuple[float, dict[str, Array]]:
+    """:func:`timed` with each of the backend's sets of kernels; it keeps the quickest. A set that the budget does not
+    reach is not tried."""
+    best: tuple[float, dict[str, Array]] | None = None
+    chosen: Mapping[str, str] = {}
+    for variants in backend.variants_of(work.plan):
+        backend.prefer(work.plan, variants)
+        try:
+            found = await timed(work, backend, clock, rounds)
+        except TooSlowError:
+            if best is None:
+                raise
+            break
+        if best is None or found[0] < best[0]:
+            best, chosen = found, variants
+    backend.prefer(work.plan, chosen)
+    assert best is not None  # the first set was timed, or has raised
+    return best
+
+
 async def verdict(backend: Backend, work: str, clock: Clock, judged: Awaitable[tuple[float, float]]) -> Verdict:
     """(error, ratio) as a verdict; what was raised on the way as a reason."""
     try:
@@ -220,7 +240,7 @@ async def judge_inference(model: Sequential, images: Array, backend: Backend, bu
         errors = [await compared(golden(), backend, clock)]
         work = inference(model, images)
         theirs, expected = await timed(work, NumpyBackend(), clock)
-        mine, found = await timed(work, backend, clock)
+        mine, found = await quickest(work, backend, clock)
         return max(*errors, worst(found, expected)), theirs / mine
 
     return await verdict(backend, "inference", clock, judged())
@@ -244,7 +264,7 @@ async def judge_training(
             found = await clock.within(once(few, backend, program), backend, "its first run")
         finally:
             backend.close(program)
-        mine, _ = await timed(stepping(model, x[:batch], y[:batch], optimizer), backend, clock, 2)
+        mine, _ = await quickest(stepping(model, x[:batch], y[:batch], optimizer), backend, clock, 2)
         return max(*errors, worst(found, expected)), theirs * min(batch, len(x)) / len(x[:SAMPLE]) / mine
 
     return await verdict(backend, "training", clock, judged())

@@ -57,7 +57,7 @@ def test_asked_for_with_an_adapter_it_answers_as_numpy_does(new_desk: Callable[.
     seven(desk)
     shares = desk.shares()
     desk.page.wait_for_function("/warming up \\d+\\/\\d+/.test(document.getElementById('backend-line').textContent)")
-    assert re.match(VERIFIED, judged(desk))
+    assert re.fullmatch(VERIFIED + r"(; used because it was asked for)?\.", judged(desk))
     desk.page.wait_for_selector("html[data-backend=webgpu]")
     seven(desk)
     assert desk.shares() == pytest.approx(shares, abs=0.2)
@@ -83,13 +83,12 @@ def test_judged_by_measuring_alone(new_desk: Callable[..., Any]) -> None:
     seven(desk)
 
 
+# Each start of the page takes seconds; faults on the same way are met by tests/parity/test_choose.py without one.
 FAULTS = [
     ("absent", {}, "no navigator.gpu"),
     ("no-device", {}, "the device is busy"),
     ("shader", {"kernel": "dense"}, "dense does not compile"),
     ("memory", {"after": 3}, "memory"),
-    ("lost", {"after": 4}, "lost"),
-    ("values", {"how": "zero"}, "differ from NumPy's"),
     ("values", {"how": "nan"}, "not finite|differ from NumPy's"),
     ("values", {"how": "perturbed", "by": 0.01}, "differ from NumPy's"),
 ]

@@ -74,6 +74,26 @@ def test_wrong_results_are_found(webgpu: WebgpuBackend, images: np.ndarray, fact
     assert re.match(r"WebGPU is not used: its results differ from NumPy's by ", found.sentence())
 
 
+def test_the_quicker_kernels_are_kept(
+    webgpu: WebgpuBackend, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sets of kernels are timed; the one that took less is taken from then on, for that kind of work alone."""
+    backend, model = WebgpuBackend(webgpu.device), architectures.build("cnn-small")
+    plain = choose.timed
+    for quick in ("", "tiled"):
+
+        async def timed(work: Any, side: Any, *rest: Any, quick: str = quick) -> Any:
+            seconds, found = await plain(work, side, *rest)
+            variant = side.variants["inference"].get("conv2d", "") if side is backend else ""
+            return (seconds / 1e3 if variant == quick else seconds), found
+
+        monkeypatch.setattr(choose, "timed", timed)
+        found = drive(judge_inference(model, images[:1], backend, PLENTY))
+        assert found.error < 1e-4
+        assert backend.variants["inference"] == ({"conv2d": "tiled", "dense": "tiled"} if quick else {})
+        assert backend.variants["training"] == {}
+
+
 def test_a_budget_that_is_spent_is_a_reason(webgpu: WebgpuBackend, images: np.ndarray) -> None:
     held = webgpu.device.memory()
     found = drive(judge_inference(architectures.build("cnn-small"), images[:1], webgpu, 0.0))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from itertools import pairwise
 
 import handlens
 import pytest
+from handlens.backends import drive
+from handlens.backends.webgpu import WebgpuBackend
 from handlens.backends.webgpu import lower as _fills_the_table  # noqa: F401
+from handlens.backends.webgpu.device import Adapter
 from handlens.backends.webgpu.kernels import LARGEST_F32, MOST_BINDINGS, WRITES, all_kernels, kernel, literal, parse
 from handlens.backends.webgpu.lowered import LOWERINGS, MOST_GROUPS, SCRATCH, Work, lower, reasons
-from handlens.errors import PlanError
+from handlens.errors import BackendError, PlanError
 from handlens.graph import Graph
 from handlens.memory import ALIGNMENT
 from handlens.ops import TABLE, find
@@ -226,3 +230,28 @@ def test_what_the_gpu_does_not_gather_or_broadcast_is_refused() -> None:
         lower(make_plan(graph))
     with pytest.raises(PlanError, match="takes 4 axes"):
         lower(plan_of("add", (2, 1, 2, 1, 2, 1), (1, 2, 1, 2, 1, 2)))
+
+
+class NoDevice:
+    """As much of a device as a backend asks before it loads anything."""
+
+    waits, lost = False, ""
+    adapter = Adapter("none", True, 1 << 30, 1 << 30)
+
+
+def test_a_plan_that_no_kernel_serves_is_refused_before_anything_is_loaded() -> None:
+    """A size that a lowering refuses is a reason of the backend's, so that a model goes on with NumPy."""
+    backend = WebgpuBackend(NoDevice())  # type: ignore[arg-type]
+    plan = plan_of("matmul", (2, 1, 3, 1, 2, 1, 4, 5), (1, 2, 1, 3, 1, 2, 5, 6))
+    assert len(backend.supports(plan)) == 1
+    with pytest.raises(BackendError, match="webgpu cannot run this plan: "):
+        drive(backend.load(plan))
+    assert backend.supports(plan_of("relu", (3, 4))) == []
+
+
+def test_a_dispatch_that_is_bound_twice_to_one_place_is_refused() -> None:
+    plan = plan_of("relu", (64,))
+    place = next(iter(plan.tensors.values()))
+    both = dataclasses.replace(plan, tensors=dict.fromkeys(plan.tensors, place))
+    with pytest.raises(PlanError, match="relu of step 'relu' is bound twice to byte 0"):
+        lower(both)

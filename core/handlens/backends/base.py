@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import BackendError
@@ -65,6 +65,14 @@ class Backend(ABC):
     async def fetch(self, program: Program, *names: str) -> dict[str, Array]:
         """Copies of public outputs, tensors or buffers: the only read-back. A recorded output comes as one row a
         step of the last run."""
+
+    def variants_of(self, plan: Plan) -> Sequence[Mapping[str, str]]:
+        """Sets of kernels (op -> variant) between which measuring can choose for such a plan; the usual one first."""
+        return ({},)
+
+    def prefer(self, plan: Plan, variants: Mapping[str, str]) -> None:
+        """Take this set for plans such as this one from now on."""
+        return  # where there is one kernel an op there is nothing to prefer
 
     async def recorded(self, program: Program) -> dict[str, Array]:
         """What the oldest run not yet asked for has recorded, a row a step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from . import lower as _fills_the_table  # noqa: F401
 from .device import Device, Progress
 from .lowered import Lowered, lower, reasons
 
+TWO_VARIANTS = ("conv2d", "dense", "matmul")  # register-tiled, as usual, or tiled through workgroup memory
 IN_FLIGHT = 2  # runs submitted and not yet finished
 MOST_STEPS = 64  # of one submit
 RECORDS_KEPT = 3  # runs: of those not asked for, devices keep the newest
@@ -55,14 +56,27 @@ class WebgpuBackend(Backend):
     def __init__(self, device: Device, variants: Mapping[str, str] | None = None) -> None:
         self.device = device
         self.suspends = device.waits
-        self.variants = dict(variants or {})
+        self.variants = {work: dict(variants or {}) for work in ("inference", "training")}
         self.progress: Progress | None = None
         self._shared: dict[tuple[int, bool], Shared] = {}
+
+    def variants_of(self, plan: Plan) -> Sequence[Mapping[str, str]]:
+        both = {op: "tiled" for op in TWO_VARIANTS if any(step.op == op for step in plan.steps)}
+        return ({}, both) if both else ({},)
+
+    def prefer(self, plan: Plan, variants: Mapping[str, str]) -> None:
+        self.variants[work_of(plan)] = dict(variants)
 
     def supports(self, plan: Plan) -> list[str]:
         adapter = self.device.adapter
         found = [self.device.lost] if self.device.lost else []
-        return found + reasons(plan, min(adapter.largest_binding, adapter.largest_buffer))
+        found += reasons(plan, min(adapter.largest_binding, adapter.largest_buffer))
+        if not found:
+            try:
+                lower(plan, self.variants[work_of(plan)])
+            except PlanError as error:  # a size that a kernel does not serve, or an operand bound twice
+                found.append(str(error))
+        return found
 
     async def load(self, plan: Plan, shared: Mapping[str, Array] | None = None) -> GpuProgram:
         against = self.supports(plan)
@@ -71,7 +85,7 @@ class WebgpuBackend(Backend):
         mirrors = dict(shared or {})
         trains = "data" in mirrors
         handles = {name: self._share(array, plan.buffers[name], trains) for name, array in mirrors.items()}
-        lowered = lower(plan, self.variants)
+        lowered = lower(plan, self.variants[work_of(plan)])
         try:
             handle = await self.device.load(lowered, handles, self.progress)
         except Exception:
@@ -198,6 +212,11 @@ class WebgpuBackend(Backend):
             loaded.closed = True
             self.device.close(loaded.handle)
             self._unshare(loaded.mirrors, loaded.trains)
+
+
+def work_of(plan: Plan) -> str:
+    """ "training" for a plan on a resident data set, else "inference": each has the kernels that suit it."""
+    return "training" if "data" in plan.buffers else "inference"
 
 
 def opened(program: Program) -> GpuProgram:

@@ -97,6 +97,9 @@ COMMANDS = {
 }
 
 
+BACKENDS = ("train", "evaluate", "predict", "measure")  # commands that compute, and can say on what
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="handlens", description=__doc__)
@@ -105,6 +108,8 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (add, help_text) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=help_text)
         add(command)
+        if name in BACKENDS:
+            command.add_argument("--backend", default="numpy", help="what computes: numpy (default) or webgpu")
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

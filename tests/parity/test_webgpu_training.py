@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import handlens
 import numpy as np
 import pytest
 from handlens import architectures, training
@@ -210,3 +212,27 @@ def test_a_divergence_that_is_the_trainings_own_is_still_one(webgpu: WebgpuBacke
     with pytest.raises(DivergenceError, match="learning rate"):
         trained(model, digits[0][:640], digits[1][:640], optimizer=SGD(1e30), batch_size=16)
     np.testing.assert_array_equal(model.parameters, began)
+
+
+def test_the_command_line_computes_on_it(webgpu: WebgpuBackend, tmp_path: Any, monkeypatch: Any, capsys: Any) -> None:
+    """Train, evaluate and predict take ``--backend``; the file says what trained it."""
+    from handlens import backends, cli
+
+    monkeypatch.setattr(backends, "_opened", {"webgpu": webgpu})
+    out = str(tmp_path / "linear.safetensors")
+    short = ["--images", "6400", "--epochs", "1", "--sample", "20"]
+    assert cli.main(["train", "linear", *short, "--out", out, "--backend", "webgpu"]) == 0
+    assert "went on with NumPy" not in capsys.readouterr().out
+    model = handlens.load(out, "webgpu")
+    assert model.backend is webgpu
+    assert model.metadata["backend"] == "webgpu"
+    assert model.metadata["command"].endswith("--backend webgpu")
+    assert model.metadata["accuracy"] > 0.5
+    np.save(tmp_path / "one.npy", np.zeros((1, 28, 28), np.float32))
+    answers = []
+    for backend in ("webgpu", "numpy"):
+        assert cli.main(["predict", out, str(tmp_path / "one.npy"), "--json", "--backend", backend]) == 0
+        answers.append(json.loads(capsys.readouterr().out)["answers"][0]["digits"][0]["confidence"])
+    assert answers[0] == pytest.approx(answers[1], abs=1e-4)
+    assert cli.main(["predict", out, str(tmp_path / "one.npy"), "--backend", "abacus"]) == 1
+    assert "use backend='numpy'" in capsys.readouterr().err

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure on MNIST's 10,000 test images, or on drawn digits."""
     if args.drawn is None and (args.sheet or args.sample or args.split):
         raise DataError("--sheet, --sample and --split belong to --drawn")
-    model = load(args.weights)
+    model = load(args.weights, args.backend)
     try:
         drawn.check_reads_digits(model)
     except DataError as error:

@@ -12,7 +12,7 @@ from ..io.model_file import load
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, and put the rows of other measured models beside."""
-    model, data = load(args.weights), mnist.load(args.data)
+    model, data = load(args.weights, args.backend), mnist.load(args.data)
     if args.calibrate:
         report.calibrate(model)
     rows = [report.row(load(path)) for path in args.compare]

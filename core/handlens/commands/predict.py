@@ -73,7 +73,7 @@ def answered(name: str, digits: Sequence[tuple[Reading, Sequence[float] | None]]
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """One answer for each image: a picture may hold several digits, an array holds one."""
-    model = load(args.weights)
+    model = load(args.weights, args.backend)
     rules = rules_of(model)
     answers = []
     for name in args.images:

@@ -71,6 +71,8 @@ def command_of(args: argparse.Namespace) -> str:
     for option in ("epochs", "batch_size", "learning_rate", "hold_out", "images", "sources", "sample"):
         if getattr(args, option):
             parts += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
+    if args.backend != "numpy":
+        parts += ["--backend", args.backend]
     if args.no_augment:
         parts.append("--no-augment")
     return " ".join(parts)
@@ -99,6 +101,7 @@ def describe(
         "recipe": training.recipe(),
         "history": history.epochs,
         "seconds": round(history.seconds, 1),
+        "backend": args.backend,
         **({"stopped": history.stopped} if history.stopped else {}),
         **({"resumed": True} if args.resume else {}),
         "versions": {"handlens": __version__, "numpy": np.__version__, "python": platform.python_version()},
@@ -137,7 +140,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not out.parent.is_dir():
         raise DataError(f"the folder {str(out.parent)!r} does not exist; make it, or give another --out")
     data = mnist.load(args.data)
-    model = architectures.build(args.name, args.seed)
+    model = architectures.build(args.name, args.seed, backend=args.backend)
     kept, held = split(data, args.hold_out, args.images)
     training, mixture = begin(args, model, kept, held)
     began = time.perf_counter()
@@ -147,6 +150,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "epochs": history.epochs,
         "stopped": history.stopped,
         "seconds": round(time.perf_counter() - began, 1),
+        "handed_over": history.handed_over,
     }
     if history.interrupted and args.checkpoint:
         result["checkpoint"] = args.checkpoint
@@ -169,6 +173,7 @@ def text(result: dict[str, Any]) -> str:
     lines = [f"{result['name']}: {len(result['epochs'])} epochs in {result['seconds']:.0f} s"]
     if result["stopped"]:
         lines.append(f"stopped early: {result['stopped']}")
+    lines += [f"went on with NumPy: {reason}" for reason in result["handed_over"]]
     for kind in ("validation", "test"):
         if kind in result:
             lines.append(f"{kind}: accuracy {result[kind]['accuracy']:.2%}, loss {result[kind]['loss']:.4f}")

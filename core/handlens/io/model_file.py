@@ -44,12 +44,18 @@ def decoded(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
         raise FormatError(f"{name}: its metadata is damaged: {error}") from None
 
 
-def load(source: str | Path | bytes) -> Sequential:
-    """A model from a file's path or its bytes. Raises FormatError for anything but a whole Handlens model."""
+def load(source: str | Path | bytes, backend: str = "numpy") -> Sequential:
+    """A model from a file's path or its bytes, to compute on ``backend``.
+
+    Raises FormatError for anything but a whole Handlens model, BackendError for a backend that cannot run here.
+    """
     name = "model" if isinstance(source, bytes) else str(source)
     tensors, metadata = safetensors.read(source)
     values = decoded(metadata, name)
-    return rebuilt(tensors, values, name)
+    model = rebuilt(tensors, values, name)
+    if backend != model.backend.name:
+        model.use(backend)
+    return model
 
 
 def rebuilt(tensors: Mapping[str, Array], values: dict[str, Any], name: str) -> Sequential:

@@ -64,6 +64,10 @@ CONV = [
     conv_case((9, 2, 4, 7), (17, 2, 2, 3)),
     conv_case((1, 9, 6, 7), (3, 9, 3, 2), padding="same", strides=[2, 3]),
     conv_case((1, 1, 11, 31), (1, 1, 3, 5), padding=1),
+    # Winograd's way on the GPU: eight channels or more on both sides, tiles of four pixels that overhang
+    conv_case((2, 8, 6, 9), (9, 8, 3, 3)),
+    conv_case((3, 9, 5, 4), (8, 9, 3, 3), padding="same"),
+    conv_case((1, 8, 4, 3), (8, 8, 3, 3), bias=False, padding=[2, 0, 1, 2]),
 ]
 POOL = [
     Case(op, (shape,), attrs, ("apart",))

@@ -76,8 +76,9 @@ class Kernel:
             raise PlanError(f"{self.name}.wgsl needs an entry called main and at most 256 invocations a workgroup")
         return self
 
-    def specialise(self, constants: Mapping[str, Value], written: Sequence[bool]) -> str:
-        """The WGSL of one call; ``written`` says of each slot whether its buffer is written by this dispatch."""
+    def specialise(self, constants: Mapping[str, Value], written: Sequence[bool], bound: Sequence[int] = ()) -> str:
+        """The WGSL of one call; ``written`` says of each slot whether its buffer is written by this dispatch, and
+        ``bound`` how many bytes are bound to it: an array of stated length is cheaper to check bounds of."""
         stated = dict(self.constants)
         if set(constants) != set(stated):
             raise PlanError(f"{self.name}.wgsl takes the constants {sorted(stated)}; got {sorted(constants)}")
@@ -86,7 +87,10 @@ class Kernel:
         lines += [f"const WORKGROUP_X = {x}u;", f"const WORKGROUP_Y = {y}u;", f"const WORKGROUP_Z = {z}u;"]
         for place, (slot, changes) in enumerate(zip(self.slots, written, strict=True)):
             access = "read_write" if changes else "read"
-            lines.append(f"@group(0) @binding({place}) var<storage, {access}> {slot.name}: array<{slot.element}>;")
+            count = f", {bound[place] // ELEMENTS[slot.element]}" if bound else ""
+            lines.append(
+                f"@group(0) @binding({place}) var<storage, {access}> {slot.name}: array<{slot.element}{count}>;"
+            )
         return "\n".join([f"// {self.name}", *lines, self.body])
 
 

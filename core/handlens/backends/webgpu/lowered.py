@@ -198,9 +198,10 @@ class Builder:
             raise PlanError(f"{call.kernel} of step {step.op!r} asks for {call.groups} workgroups")
         buffers = {call.operands[s.name].buffer for s in own.slots if s.role in WRITES}
         written = tuple(call.operands[s.name].buffer in buffers for s in own.slots)
-        source = Source(own.name, own.specialise(call.constants, written), written)
-        number = self.sources.setdefault(source, len(self.sources))
         bindings = tuple(binding(call.operands[s.name], ELEMENTS[s.element]) for s in own.slots)
+        text = own.specialise(call.constants, written, [size for _, _, size in bindings])
+        source = Source(own.name, text, written)
+        number = self.sources.setdefault(source, len(self.sources))
         bound = zip(bindings, written, strict=True)
         ranges = sorted((name, offset, offset + size) for (name, offset, size), changes in bound if changes)
         for (one, _, end), (other, start, _) in pairwise(ranges):

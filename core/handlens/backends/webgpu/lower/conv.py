@@ -12,6 +12,9 @@ SIDE = 64  # invocations of a workgroup
 TILE = 64  # rows and columns of a product that a workgroup makes, where it goes through workgroup memory
 LANES = 64  # that share the pixels of one weight gradient, at most
 PARTS = 8  # that share its images, at most
+LEAST_WINOGRAD = 8  # channels in and out: with fewer, the transforms cost more than they save
+MOST_WINOGRAD = 1 << 26  # bytes of scratch memory that they may take
+LEAST_PART = 128  # tiles of a part of a weight gradient's sum
 MOST_SHARED = 1 << 22  # partial sums in scratch memory, unless four lanes alone are more
 
 
@@ -62,6 +65,61 @@ def wide(groups: int) -> tuple[int, int]:
     return cut(groups, rows), rows
 
 
+def winograd(s: Sizes) -> bool:
+    """Whether Winograd's way is open, forward and for the images' gradient: three by three, dense, and worth it."""
+    (top, left, *_), (h, w) = s.window.pads, s.padded
+    tiles = s.n * cut(h, 4) * cut(w, 4)
+    return (
+        (s.window.kernel, s.window.strides) == ((3, 3), (1, 1))
+        and max(top, left) <= 2
+        and min(s.c, s.f) >= LEAST_WINOGRAD
+        and 4 * 36 * tiles * (s.c + s.f + 8) <= MOST_WINOGRAD
+    )
+
+
+def transformed(work: Work, c: int, f: int, pads: tuple[int, int], x: str, y: str, flip: bool) -> None:
+    """Convolution of ``x``, of ``c`` channels, to ``y``, of ``f``, in Winograd's domain; ``flip``: of the adjoint."""
+    n, _, height, width = work.shape(x)
+    _, _, p, q = work.shape(y)
+    down, across = cut(p, 4), cut(q, 4)
+    count, eights = n * down * across, cut(f, 8)
+    fours, whole = cut(count, 4), eights * 8
+    tiles = {"DOWN": down, "ACROSS": across, "TILES": fours * 4}
+    u, v = work.scratch(36, c, whole), work.scratch(36, c, fours * 4)
+    m = work.scratch(36, whole, fours * 4)
+    weights: dict[str, Value] = {"C": c, "F": f, "WHOLE_F": whole, "FLIP": flip}
+    work.linear("conv2d_winograd_w", c * whole, weights, u=u)
+    image: dict[str, Value] = {"N": n, "C": c, "H": height, "W": width, "TOP": pads[0], "LEFT": pads[1]}
+    image |= {**tiles, "STEP_C": fours * 4, "STEP_T": 1}
+    work.linear("conv2d_winograd_x", c * fours * 4, image, x=work.places[x], v=v)
+    work.linear("conv2d_winograd", 36 * eights * fours, {"C": c, "WHOLE_F": whole, "FOURS": fours}, u=u, v=v, m=m)
+    ends: dict[str, Value] = {"F": f, "WHOLE_F": whole, "P": p, "Q": q, "COUNT": count, "BIAS": work.has("b")}
+    work.linear("conv2d_winograd_y", f * count, {**ends, **tiles, **activation(work)}, m=m, y=work.places[y])
+
+
+def transformed_dw(work: Work, s: Sizes) -> None:
+    """The gradient of kernels and bias in Winograd's domain, summed over tiles in parts."""
+    (p, q), (top, left, *_) = s.window.out, s.window.pads
+    down, across = cut(p, 4), cut(q, 4)
+    count, whole_c, whole_f = s.n * down * across, cut(s.c, 4) * 4, cut(s.f, 8) * 8
+    each = cut(count, min(PARTS, cut(count, LEAST_PART)))
+    parts = cut(count, each)
+    v, d = work.scratch(36, count, whole_c), work.scratch(36, count, whole_f)
+    part, part_b = work.scratch(parts, 36, whole_c, whole_f), work.scratch(parts, whole_f)
+    where: dict[str, Value] = {"DOWN": down, "ACROSS": across}
+    image = {**where, "N": s.n, "C": s.c, "H": s.height, "W": s.width, "TOP": top, "LEFT": left, "TILES": count}
+    work.linear("conv2d_winograd_x", whole_c * count, {**image, "STEP_C": 1, "STEP_T": whole_c}, v=v)
+    made = {**where, "F": s.f, "WHOLE_F": whole_f, "P": p, "Q": q}
+    work.linear("conv2d_dw_winograd_dy", count * whole_f, made, d=d)
+    whole: dict[str, Value] = {"WHOLE_C": whole_c, "WHOLE_F": whole_f, "BIAS": work.has("db")}
+    threads = parts * 36 * (whole_c // 4) * (whole_f // 8)
+    sums = {"part": part, "part_b": part_b}
+    work.linear("conv2d_dw_winograd", threads, {**whole, "TILES": count, "EACH": each}, v=v, d=d, **sums)
+    db = {} if work.has("db") else {"db": work.scratch(s.f)}
+    ends = {**whole, "C": s.c, "F": s.f, "PARTS": parts}
+    work.linear("conv2d_dw_winograd_sum", s.c * s.f, ends, **sums, **db)
+
+
 @lowers("conv2d")
 def conv2d(work: Work) -> None:
     """Forward, in registers or through workgroup memory."""
@@ -71,6 +129,10 @@ def conv2d(work: Work) -> None:
     if work.variant("register") == "tiled":
         across, deep = wide(cut(s.n * p * q, TILE))
         work.call("conv2d_tiled", (across, cut(s.f, TILE), deep), {**constants, "WIDE": across})
+        return
+    if winograd(s):
+        (top, left, *_) = s.window.pads
+        transformed(work, s.c, s.f, (top, left), "x", "y", flip=False)
         return
     row, images, rows, threads = over_four(s.n, p, q)
     across, deep = wide(cut(threads, SIDE))
@@ -83,6 +145,10 @@ def conv2d(work: Work) -> None:
 def conv2d_dx(work: Work) -> None:
     """The gradient of the images, gathered."""
     s = sizes_of(work.shape("dx"), work.shape("w"), work.attrs)
+    if winograd(s):
+        (top, left, *_) = s.window.pads
+        transformed(work, s.f, s.c, (2 - top, 2 - left), "dy", "dx", flip=True)
+        return
     row, images, rows, threads = over_four(s.n, s.height, s.width)
     across, deep = wide(cut(threads, SIDE))
     here = {"ROW": row, "STEP_N": images, "STEP_H": rows, "SIZE": threads, "WIDE": across * SIDE}
@@ -105,6 +171,9 @@ def conv2d_dw(work: Work) -> None:
     """The gradient of kernels and bias: partial sums, and their sum."""
     dw: Shape = work.shape("dw")
     s = sizes_of(work.shape("x"), dw, work.attrs)
+    if winograd(s):
+        transformed_dw(work, s)
+        return
     bias = work.has("db")
     row, lanes, images = shares(s)
     parts = cut(s.n, images)

@@ -70,29 +70,26 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
   var a0 = vec4f(); var a1 = vec4f(); var a2 = vec4f(); var a3 = vec4f();
   var a4 = vec4f(); var a5 = vec4f(); var a6 = vec4f(); var a7 = vec4f();
-  for (var tap = 0u; tap < KH * KW; tap++) {
+  for (var r = 0u; r < K; r++) {  // one loop, not two: a software adapter pays for each round of each
+    let tap = r / C;
+    let c = r % C;
     // Outside the image these wrap around, or run on into the next row: the address stays in step with that of the
     // neighbouring invocations, and the value is not used.
     let h = p * SV + (tap / KW) - TOP;
     let column = q * SH + tap % KW - LEFT;
-    let inside = (h < vec4u(H)) & vec4<bool>(column < W);
-    var at = image + h * W + column;
+    var at = image + (c * H + h) * W + column;
     if (PADDED) { at = min(at, vec4u(LAST)); }
-    var k0 = f * K + tap;
-    for (var c = 0u; c < C; c++) {
-      var v = vec4f(x[at.x], x[at.y], x[at.z], x[at.w]);
-      if (PADDED) { v = select(vec4f(), v, inside); }
-      a0 += w[k0] * v;
-      a1 += w[k0 + K] * v;
-      a2 += w[k0 + 2u * K] * v;
-      a3 += w[k0 + 3u * K] * v;
-      a4 += w[k0 + 4u * K] * v;
-      a5 += w[k0 + 5u * K] * v;
-      a6 += w[k0 + 6u * K] * v;
-      a7 += w[k0 + 7u * K] * v;
-      at += H * W;
-      k0 += KH * KW;
-    }
+    let k = f * K + c * (KH * KW) + tap;
+    var v = vec4f(x[at.x], x[at.y], x[at.z], x[at.w]);
+    if (PADDED) { v = select(vec4f(), v, (h < vec4u(H)) & vec4<bool>(column < W)); }
+    a0 += w[k] * v;
+    a1 += w[k + K] * v;
+    a2 += w[k + 2u * K] * v;
+    a3 += w[k + 3u * K] * v;
+    a4 += w[k + 4u * K] * v;
+    a5 += w[k + 5u * K] * v;
+    a6 += w[k + 6u * K] * v;
+    a7 += w[k + 7u * K] * v;
   }
   put(f, n, p, q, a0);
   put(f + 1u, n, p, q, a1);

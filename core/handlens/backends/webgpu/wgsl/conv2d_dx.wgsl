@@ -53,27 +53,25 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
   var a0 = vec4f(); var a1 = vec4f(); var a2 = vec4f(); var a3 = vec4f();
   var a4 = vec4f(); var a5 = vec4f(); var a6 = vec4f(); var a7 = vec4f();
-  for (var tap = 0u; tap < KH * KW; tap++) {
+  for (var r = 0u; r < F * KH * KW; r++) {
+    let tap = r / F;
+    let f = r % F;
     let row = h + TOP - tap / KW;  // p * SV, and q * SH; outside the image they wrap around
     let across = column + LEFT - tap % KW;
     let p = row / SV;
     let q = across / SH;
     let inside = (p < vec4u(P)) & (row % SV == vec4u()) & vec4<bool>(q < Q && across % SH == 0u);
-    var at = min(image + p * Q + q, vec4u(LAST));
-    var k0 = c * (KH * KW) + tap;
-    for (var f = 0u; f < F; f++) {
-      let v = select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
-      a0 += w[k0] * v;
-      a1 += w[k0 + KH * KW] * v;
-      a2 += w[k0 + 2u * KH * KW] * v;
-      a3 += w[k0 + 3u * KH * KW] * v;
-      a4 += w[k0 + 4u * KH * KW] * v;
-      a5 += w[k0 + 5u * KH * KW] * v;
-      a6 += w[k0 + 6u * KH * KW] * v;
-      a7 += w[k0 + 7u * KH * KW] * v;
-      at += P * Q;
-      k0 += K;
-    }
+    let at = min(image + (f * P + p) * Q + q, vec4u(LAST));
+    let k = f * K + c * (KH * KW) + tap;
+    let v = select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
+    a0 += w[k] * v;
+    a1 += w[k + KH * KW] * v;
+    a2 += w[k + 2u * KH * KW] * v;
+    a3 += w[k + 3u * KH * KW] * v;
+    a4 += w[k + 4u * KH * KW] * v;
+    a5 += w[k + 5u * KH * KW] * v;
+    a6 += w[k + 6u * KH * KW] * v;
+    a7 += w[k + 7u * KH * KW] * v;
   }
   put(c, n, h, column, a0);
   put(c + 1u, n, h, column, a1);

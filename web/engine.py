@@ -90,10 +90,7 @@ async def load_model(name: str, address: str) -> object:
     `facts`: what the file says was measured on drawings, as JSON.
     """
     data = await fetched(address)
-    model = handlens.load(data)
-    if models:
-        model.use(next(iter(models.values())).backend)  # the one that was chosen, where one was
-    models[name] = model
+    model = models[name] = handlens.load(data)
     digests[name] = hashlib.sha256(data).hexdigest()
     return pack({"name": name, "facts": json.dumps({key: model.metadata.get(key) for key in FACTS})})
 
@@ -303,32 +300,36 @@ async def trace(name: str) -> object:
 
 
 # -- which backend computes --------------------------------------------------------------------------------------------
-PATIENCE = 30.0  # s: for a backend that was asked for by name; others have half a second (handlens.choose)
-warming: dict = {"done": 0, "of": 0}
+BUDGET, PATIENCE = 0.5, 30.0  # s: of a judgement; the second for a backend that was asked for by name
+warming: dict = {"done": 0, "of": 0, "forced": False}
 
 
 async def judge(name: str, forced: bool) -> object:
-    """Hold WebGPU against NumPy on the image read last; all models compute on it from now on if it is the better one.
+    """Hold WebGPU against NumPy on what this model read last; it computes there from now on if that is the better one.
 
     `forced`: also if it is only right. `sentence` says what came of it.
     """
     title, images = handlens.choose.TITLES["webgpu"], last["images"] or [np.zeros((28, 28), np.float32)]
+    warming.update(done=0, of=0, forced=forced)
     try:
         gpu = await handlens.backends.open_webgpu()
     except handlens.errors.BackendError as error:
         return pack({"used": False, "sentence": f"{title} is not used: {error}."})
     gpu.progress = lambda done, of: warming.update(done=done, of=of)
-    budget = PATIENCE if forced else handlens.choose.BUDGET
     batch = np.stack(images)[:, None].astype(np.float32)
-    verdict = await handlens.choose.judge_inference(models[name], batch, gpu, budget)
-    right = verdict.error <= handlens.choose.LIMIT
-    used = verdict.used or (forced and right)
-    for model in models.values() if used else ():
-        model.use(gpu)
+    verdict = await handlens.choose.judge_inference(models[name], batch, gpu, PATIENCE if forced else BUDGET)
+    used = verdict.used or (forced and verdict.right)
+    if used:
+        models[name].use(gpu)
+    return pack({"used": used, "sentence": asked_for(verdict, forced)})
+
+
+def asked_for(verdict: object, forced: bool) -> str:
+    """The verdict's sentence; what is right but slower is still used where it was asked for."""
     sentence = verdict.sentence()
-    if used and not verdict.used:
+    if forced and verdict.right and not verdict.used:
         sentence = f"{sentence.removesuffix(': not used')}; used because it was asked for"
-    return pack({"used": used, "sentence": f"{sentence}."})
+    return f"{sentence}."
 
 
 def judge_status() -> object:
@@ -345,9 +346,11 @@ async def trainer(pupil: object, course: object, batch: int) -> object:
         return numpy  # the reason stands on the page since the first answer
     some, adam = slice(0, batch), handlens.optimizers.Adam()
     x, y = np.ascontiguousarray(course.images[some]), np.ascontiguousarray(course.labels[some])
-    verdict = await handlens.choose.judge_training(pupil, x, y, adam, gpu, batch)
-    job["judged"] = f"{verdict.sentence()}."
-    return gpu if verdict.used else numpy
+    forced = warming["forced"]
+    budget = PATIENCE if forced else BUDGET
+    verdict = await handlens.choose.judge_training(pupil, x, y, adam, gpu, batch, budget)
+    job["judged"] = asked_for(verdict, forced)
+    return gpu if verdict.used or (forced and verdict.right) else numpy
 
 
 # -- teaching ----------------------------------------------------------------------------------------------------------
@@ -468,6 +471,8 @@ async def teach(name: str, drawn: list, folder: str) -> None:
         await teacher_of(name).teach(
             own, mix, measured, progress=lambda stage, share: job.update(stage=stage, share=share)
         )
+        if teacher_of(name).handed_over:
+            job["judged"] = f"Teaching left {teacher_of(name).handed_over[-1]}. NumPy went on."
         job.update(state="done")
     except asyncio.CancelledError:
         job.update(state="stopped")

@@ -27,10 +27,12 @@ from .training import gradient_graph, step_plan
 
 TITLES = {"webgpu": "WebGPU", "native": "Compiled kernels", "numpy": "NumPy"}
 BUDGET = 0.5  # s: all of one judgement
+RATE = 0.01  # learning rate of the steps that are compared
+MOVE_LIMIT = 0.1  # of the length of a step
 LIMIT = 1e-3  # of the largest value of an array
 ROUNDS = 5
 TICK = 5e-5  # s: half of what a browser's clock tells apart; nothing takes less
-SAMPLE = 8  # images of the batch on which NumPy's training step is timed: its time grows with their number
+SAMPLE = 8  # images of a step that is compared, and of the larger of two that tell how NumPy's time grows
 
 Result = TypeVar("Result")
 
@@ -47,10 +49,15 @@ class Verdict:
     ratio: float = math.nan
     seconds: float = 0.0
 
+    @property
+    def right(self) -> bool:
+        """Whether it was compared and found right, fast or not."""
+        return not math.isnan(self.ratio)
+
     def sentence(self) -> str:
         """One line for a page."""
         title = TITLES[self.backend]
-        if math.isnan(self.ratio):
+        if not self.right:
             return f"{title} is not used: {self.reason}"
         checked = f"{title}: verified, max error {self.error:.0e}, {self.work} {self.ratio:.2g}x NumPy"
         return checked if self.used else f"{checked}: not used"
@@ -78,7 +85,11 @@ class Clock:
             result = await work
         else:
             task = asyncio.ensure_future(work)
-            done, _ = await asyncio.wait({task}, timeout=max(0.0, self.budget - self.spent))
+            try:
+                done, _ = await asyncio.wait({task}, timeout=max(0.0, self.budget - self.spent))
+            except BaseException:  # cancelled: what still comes is nobody's
+                task.add_done_callback(lambda late: discard(late, backend))
+                raise
             if not done:
                 task.add_done_callback(lambda late: discard(late, backend))
                 raise TooSlowError(f"{what} took longer than the {self.budget:g} s that are given to it")
@@ -143,9 +154,13 @@ def inference(model: Sequential, images: Array) -> Work:
 async def loaded(work: Work, backend: Backend, clock: Clock) -> Program:
     """The work's plan on a backend, its inputs in place."""
     program = await clock.within(backend.load(work.plan), backend, "preparing its kernels")
-    for name, array in work.uploads.items():
-        backend.upload(program, name, array)
-    backend.prepare(program)
+    try:
+        for name, array in work.uploads.items():
+            backend.upload(program, name, array)
+        backend.prepare(program)
+    except BaseException:
+        backend.close(program)
+        raise
     return program
 
 
@@ -187,10 +202,10 @@ async def timed(work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS
         times = []
         for _ in range(rounds):
             began = time.perf_counter()
-            await once(work, backend, program)
+            await clock.within(once(work, backend, program), backend, "timing it")
             times.append(time.perf_counter() - began)
-            if clock.spent > clock.budget * 0.9 and times:
-                break
+            if clock.spent + times[-1] > clock.budget:
+                break  # the next one would be the one too many
         return max(float(np.median(times)), TICK), found
     finally:
         backend.close(program)
@@ -205,7 +220,8 @@ async def quickest(work: Work, backend: Backend, clock: Clock, rounds: int = ROU
         backend.prefer(work.plan, variants)
         try:
             found = await timed(work, backend, clock, rounds)
-        except TooSlowError:
+        except BackendError:  # no time is left for it, or it does not compile: the one before is as good as it was
+            backend.prefer(work.plan, chosen)
             if best is None:
                 raise
             break
@@ -251,30 +267,57 @@ async def judge_training(
 ) -> Verdict:
     """Whether ``backend`` should train ``model`` on images ``x`` with targets ``y`` in batches of ``batch``.
 
-    NumPy's step is timed on a few images and counted for the whole batch: a browser takes a second for all of it.
+    A step is compared in loss, gradients and how far it moves the parameters, with the kernels that were the quickest.
     """
     clock = Clock(budget)
+    count = min(batch, len(x))
 
     async def judged() -> tuple[float, float]:
         errors = [await compared(golden(), backend, clock)]
-        few = gradients(model, model.loss, x[:SAMPLE], y[:SAMPLE])
-        theirs, expected = await timed(few, NumpyBackend(), clock, 1)
-        program = await loaded(few, backend, clock)
-        try:
-            found = await clock.within(once(few, backend, program), backend, "its first run")
-        finally:
-            backend.close(program)
-        mine, _ = await quickest(stepping(model, x[:batch], y[:batch], optimizer), backend, clock, 2)
-        return max(*errors, worst(found, expected)), theirs * min(batch, len(x)) / len(x[:SAMPLE]) / mine
+        mine, _ = await quickest(stepping(model, x[:count], y[:count], optimizer), backend, clock, 2)
+        few = stepping(model, x[:SAMPLE], y[:SAMPLE], optimizer, ("loss", "gradients", "parameters"))
+        sides: list[dict[str, Array]] = []
+        for side in (NumpyBackend(), backend):
+            program = await loaded(few, side, clock)
+            try:
+                sides.append(await clock.within(once(few, side, program), side, "a training step"))
+            finally:
+                side.close(program)
+        if not moves_agree(model.parameters, sides[1]["parameters"], sides[0]["parameters"]):
+            raise BackendError("a step of its optimizer moves the parameters otherwise than NumPy's")
+        for found in sides:
+            del found["parameters"]
+        return max(*errors, worst(sides[1], sides[0])), await numpys_step(model, x, y, optimizer, count, clock) / mine
 
     return await verdict(backend, "training", clock, judged())
 
 
-def stepping(model: Sequential, x: Array, y: Array, optimizer: Any) -> Work:
-    """One training step on a batch; the learning rate is 0, so that it can be repeated."""
+async def numpys_step(model: Sequential, x: Array, y: Array, optimizer: Any, count: int, clock: Clock) -> float:
+    """Seconds of NumPy's step on ``count`` images; by the line through two smaller steps where it would take long."""
+    small, large = min(2, count), min(SAMPLE, count)
+    times = {}
+    for size in {small, large}:
+        times[size], _ = await timed(stepping(model, x[:size], y[:size], optimizer), NumpyBackend(), clock, 3)
+    each = (times[large] - times[small]) / max(large - small, 1)
+    expected = times[large] + max(each, 0.0) * (count - large)
+    if 3 * expected > clock.budget - clock.spent:
+        return expected
+    return (await timed(stepping(model, x[:count], y[:count], optimizer), NumpyBackend(), clock, 1))[0]
+
+
+def moves_agree(start: Array, mine: Array, theirs: Array) -> bool:
+    """Whether a step moved the parameters as it should have, as a whole: Adam takes a whole step also where a gradient
+    is next to nothing, so of single ones nothing can be asked."""
+    length = float(np.linalg.norm(theirs - start))
+    return float(np.linalg.norm(mine - theirs)) <= MOVE_LIMIT * length + 1e-6
+
+
+def stepping(model: Sequential, x: Array, y: Array, optimizer: Any, outputs: tuple[str, ...] = ("loss",)) -> Work:
+    """One training step on a batch, on copies of the model's parameters."""
     plan = step_plan(model, optimizer, model.loss, len(x), (x.shape, x.dtype.name), (y.shape, y.dtype.name))
-    single = np.array([[1.0]], np.float32)
-    control = {"rows": np.arange(len(x), dtype=np.int32)[None], "learning_rate": 0 * single, "step": single}
+    one = np.array([[1.0]], np.float32)
+    control = {"rows": np.arange(len(x), dtype=np.int32)[None], "learning_rate": RATE * one, "step": one}
     control[SEED] = np.array([[5]], np.uint32)
     kept = {name: value for name, value in control.items() if name in plan.controls}
-    return Work(plan, {"parameters": model.parameters, "data": x, "targets": y}, kept, ("loss",))
+    uploads = {"parameters": model.parameters, "data": x, "targets": y}
+    return Work(plan, uploads, kept, outputs)

@@ -7,6 +7,7 @@ training goes back there and on with NumPy, and says why; what was reported sinc
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from .backends import NumpyBackend, Program
 from .errors import BackendError
 from .graph import Array
 from .layers.regularization import SEED
-from .plan import Plan, make_plan
+from .plan import Plan
 
 if TYPE_CHECKING:
     from .training import Saved, Taken, Tally, Training
@@ -28,7 +29,9 @@ PROBE = 8  # images of the micro-batch
 SUBMIT_SECONDS = 0.016  # of one submit: a screen can be drawn in between
 MOST_STEPS = 64
 IN_FLIGHT = 2
+RATE = 0.01  # learning rate of the step that is checked, on copies: large enough to be seen in float32
 LOSS_LIMIT, GRADIENT_LIMIT = 1e-4, 1e-3  # of the loss, and of the largest gradient of an array
+MOVE_LIMIT = 0.1  # of the length of a step
 
 
 @dataclass
@@ -41,15 +44,20 @@ class Good:
 
 
 class Offload:
-    """One epoch of a training on a device. ``alive`` until the training was handed over to NumPy."""
+    """One epoch of a training on a device. ``alive`` until the training was handed over to NumPy.
 
-    def __init__(self, training: Training) -> None:
-        self.training, self.alive = training, True
+    The host's parameters, which callbacks see, are those of the last check; at an epoch's end they are the device's.
+    """
+
+    def __init__(self, training: Training, cooperative: bool = False) -> None:
+        self.training, self.backend, self.cooperative, self.alive = training, training.model.backend, cooperative, True
         self.waiting: deque[tuple[Program, int, int]] = deque()  # program, steps, images a step
         self.ahead = 0  # batches submitted and not yet taken
         self.good = Good(training.saved(), training.batch, replace(training.tally))
         self.checked = -1  # the batch before which the last check was made
         self._since = time.perf_counter()
+        for program in training.loaded(self.backend):
+            self.backend.push(program)  # callbacks may have changed the parameters since the last epoch
 
     # -- one turn of the loop
 
@@ -58,6 +66,8 @@ class Offload:
 
         [] where nothing is ready yet, and after the training was handed over.
         """
+        if self.cooperative:
+            await asyncio.sleep(0)  # where the device blocks, nothing else would give the event loop a turn
         try:
             return await self._advance()
         except BackendError as error:
@@ -71,8 +81,6 @@ class Offload:
         if following < training.steps_per_epoch and not training.history.stopped and not (due and self.waiting):
             if due:
                 await self._check(following)
-                if not self.alive:
-                    return []
             await self._submit(following)
             following = training.batch + self.ahead
             more = following < training.steps_per_epoch and not self._check_due(following)
@@ -90,10 +98,10 @@ class Offload:
         step = training.epoch * training.steps_per_epoch + first
         steps = 1 if first >= full else min(training.burst, full - first, CHECK_EVERY - step % CHECK_EVERY)
         count = len(training.rows(first))
-        program = await training.program(count)
+        program = await training.program(count, self.backend)
         rows = [training.control(first + k) for k in range(steps)]
         control = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-        await training.model.backend.run_async(program, steps, control)
+        await self.backend.run_async(program, steps, control)
         self.waiting.append((program, steps, count))
         self.ahead += steps
 
@@ -101,7 +109,7 @@ class Offload:
         if not self.waiting:
             return []
         program, steps, count = self.waiting.popleft()
-        found = await self.training.model.backend.recorded(program)
+        found = await self.backend.recorded(program)
         self.ahead -= steps
         losses = found["loss"].reshape(-1)
         if not np.isfinite(losses).all():
@@ -127,44 +135,63 @@ class Offload:
         return False
 
     async def home(self) -> None:
-        """Bring parameters, state and moments to the host."""
+        """Bring parameters, state and moments to the host, once they have been checked."""
         if not self.alive:
             return
         try:
-            await self._pull()
+            await self._check(self.training.batch)
         except BackendError as error:
             self._give_up(str(error))
 
     async def _pull(self) -> None:
         training = self.training
-        program = await training.program(min(training.batch_size, len(training.data)))
-        await training.model.backend.pull(program)
+        program = await training.program(min(training.batch_size, len(training.data)), self.backend)
+        await self.backend.pull(program)
+        for array in (training.model.parameters, training.model.state, *training.moments.values()):
+            if not np.isfinite(array).all():
+                raise BackendError("parameters that are not finite came from the device")
 
     # -- proof, and what happens without it
 
     async def _check(self, batch: int) -> None:
-        """Compute a micro-batch on both sides from the device's parameters; remember them as good if they agree."""
+        """Compare the sides on a micro-batch, from the device's parameters; remember these as good if they agree.
+
+        Where they do not they get another one: a value on the edge of a ReLU or of a maximum may fall on either side.
+        Raises BackendError with what is wrong on both.
+        """
         training = self.training
         await self._pull()
-        rows = training.rows(batch)[:PROBE]
-        plan = probe_plan(training, len(rows))
-        shared = {name: a for name, a in training.arrays(plan).items() if name not in ("gradients", "state")}
-        control = {"rows": rows[None], SEED: training.control(batch)[SEED]}
-        sides = []
-        for backend in (training.model.backend, NumpyBackend()):
-            program = await backend.load(plan, shared)
-            try:
-                backend.run(program, 1, {k: v for k, v in control.items() if k in plan.controls})
-                found = await backend.fetch(program, "loss", "gradients")
-            finally:
-                backend.close(program)
-            sides.append((float(found["loss"][0]), found["gradients"].view(np.float32)))
-        wrong = disagreement(training, *sides)
+        rows = training.rows(batch if batch < training.steps_per_epoch else 0)
+        step = training.epoch * training.steps_per_epoch + batch + 1
+        wrong = await self._compared(rows[:PROBE], step)
         if wrong:
-            raise BackendError(f"at step {training.epoch * training.steps_per_epoch + batch + 1} {wrong}")
+            wrong = await self._compared(rows[-PROBE:], step)
+        if wrong:
+            raise BackendError(f"at step {step} {wrong}")
         self.checked = batch
         self.good = Good(training.saved(), batch, replace(training.tally))
         self._since = time.perf_counter()
+
+    async def _compared(self, rows: Array, step: int) -> str:
+        """Take one step with these images on both sides, on copies of the parameters; what is wrong, or ""."""
+        training = self.training
+        plan = probe_plan(training, len(rows))
+        shared = {"data": training.data, "targets": training.targets}
+        one = np.array([[1.0]], np.float32)
+        control = {"rows": rows[None], "learning_rate": RATE * one, "step": step * one}
+        control[SEED] = np.array([[step]], np.uint32)
+        sides = []
+        for backend in (self.backend, NumpyBackend()):
+            program = await backend.load(plan, shared)
+            try:
+                for name, array in training.arrays(plan).items():
+                    if name in ("parameters", "state", *training.moments):
+                        backend.upload(program, name, array)
+                backend.run(program, 1, {k: v for k, v in control.items() if k in plan.controls})
+                sides.append(await backend.fetch(program, "loss", "gradients", "parameters"))
+            finally:
+                backend.close(program)
+        return disagreement(training, *sides)
 
     def _give_up(self, reason: str) -> None:
         """Back to the last good state, and on with NumPy."""
@@ -172,28 +199,34 @@ class Offload:
         self.waiting.clear()
         training.restore(self.good.saved)
         training.batch, training.tally = self.good.batch, self.good.tally
-        training.hand_over(f"{training.model.backend.name}: {reason}")
+        training.hand_over(self.backend, f"{self.backend.name}: {reason}")
 
 
 def probe_plan(training: Training, count: int) -> Plan:
-    """Loss and gradients of a micro-batch, without augmentation and without an optimizer."""
-    from .training import gradient_graph
+    """A step with a micro-batch, without augmentation."""
+    from .training import step_plan
 
     described = [(a.shape, a.dtype.name) for a in (training.data, training.targets)]
-    graph = gradient_graph(training.model, training.loss, count, described[0], described[1])
-    return make_plan(graph, training.model.layout, training.model.state_layout)
+    return step_plan(training.model, training.optimizer, training.loss, count, described[0], described[1])
 
 
-def disagreement(training: Training, device: tuple[float, Array], host: tuple[float, Array]) -> str:
-    """What is wrong with the device's loss and gradients; "" if nothing is. Values that are not finite are wrong."""
-    if not abs(device[0] - host[0]) <= LOSS_LIMIT * max(1.0, abs(host[0])):
-        return f"the loss of a micro-batch is {device[0]:.6g}, and {host[0]:.6g} with NumPy"
+def disagreement(training: Training, device: dict[str, Array], host: dict[str, Array]) -> str:
+    """What is wrong with the device's loss, gradients or parameters after a step from the training's own; "" if nothing
+    is. Values that are not finite are wrong."""
+    losses = float(device["loss"].flat[0]), float(host["loss"].flat[0])
+    if not abs(losses[0] - losses[1]) <= LOSS_LIMIT * max(1.0, abs(losses[1])):
+        return f"the loss of a micro-batch is {losses[0]:.6g}, and {losses[1]:.6g} with NumPy"
     layout = training.model.layout
     for name, offset in layout.offsets.items():
         cut = slice(offset, offset + int(np.prod(layout.shapes[name])))
-        mine, theirs = device[1][cut], host[1][cut]
+        mine, theirs = device["gradients"][cut], host["gradients"][cut]
         scale = float(np.abs(theirs).max(initial=0.0))
         error = float(np.abs(mine - theirs).max(initial=0.0))
         if not error <= GRADIENT_LIMIT * scale + 1e-6:
             return f"the gradient of {name} differs from NumPy's by {error:.2g}, where its largest is {scale:.2g}"
+    # Of single parameters nothing can be asked: Adam takes a whole step also where a gradient is next to nothing.
+    moves = [side["parameters"] - training.model.parameters for side in (device, host)]
+    apart, length = (float(np.linalg.norm(move)) for move in (moves[0] - moves[1], moves[1]))
+    if not apart <= MOVE_LIMIT * length + 1e-6:
+        return f"a step moves the parameters by {np.linalg.norm(moves[0]):.2g}, and by {length:.2g} with NumPy"
     return ""

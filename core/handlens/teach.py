@@ -125,6 +125,7 @@ class Teacher:
             )
         # Chooses what trains; NumPy does where nobody is asked, whatever reads the digits.
         self.judge: Callable[[Sequential, Examples, int], Awaitable[Backend]] | None = None
+        self.handed_over: list[str] = []  # why the last teaching left the backend that was chosen, if it did
         self._kept: dict[str, Array] = {}
         self.lesson: Lesson | None = None  # of what the model has been taught; None at the shipped weights
 
@@ -174,12 +175,16 @@ class Teacher:
             name: some.images if whole else await self._features_of(name, some, tell)
             for name, some in {"mix": mix, **sets}.items()
         }
-        before = await self._measure(pupil, inputs, sets, "before", tell)
-        course = self._course(inputs, own, mix, whole)
-        if self.judge is not None:
-            pupil.use(await self.judge(pupil, course, self.recipe.batch_size))
-        await self._train(pupil, course, whole, tell)
-        after = await self._measure(pupil, inputs, sets, "after", tell)
+        try:
+            before = await self._measure(pupil, inputs, sets, "before", tell)
+            course = self._course(inputs, own, mix, whole)
+            if self.judge is not None:
+                pupil.use(await self.judge(pupil, course, self.recipe.batch_size))
+            await self._train(pupil, course, whole, tell)
+            after = await self._measure(pupil, inputs, sets, "after", tell)
+        finally:
+            pupil.forget_programs()
+        self.handed_over = pupil.handed_over
         self.model.load_state_dict({**self.shipped, **pupil.state_dict()})
         counts = {name: len(some) for name, some in sets.items()}
         seconds = time.perf_counter() - began

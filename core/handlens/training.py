@@ -229,7 +229,7 @@ class Training:
         self.moments = {name: np.zeros(model.layout.size, np.float32) for name in self.optimizer.moments}
         self.history, self.tally = History(), Tally()
         self.epoch, self.batch = 0, 0  # epochs finished, batches finished within the running one
-        self._programs: dict[int, backends.Program] = {}
+        self._programs: dict[int, tuple[backends.Backend, backends.Program]] = {}
         self._order: tuple[int, Array] | None = None
         self.burst = 1  # steps of one submit, where a device works ahead
         self._gradients = np.zeros(model.layout.size, np.float32)
@@ -321,24 +321,27 @@ class Training:
         last_good = self.saved()
         if not self.batch:
             self.tally, self._elapsed = Tally(), 0.0
-        ahead = Offload(self) if self.model.backend.works_ahead else None
-        while self.batch < self.steps_per_epoch:
-            began = time.perf_counter()
-            if ahead is None or not ahead.alive:
-                taken = [await self._run_step(self.rows(self.batch), cooperative)]
-            else:
-                taken = await ahead.advance()
-            self._elapsed += time.perf_counter() - began
-            for loss, correct, count in taken:
-                if not np.isfinite(loss):
-                    self._diverged(last_good, f"the loss became {loss}")
-                self.tally.add(loss, correct, count)
-                self.batch += 1
-                self._tell("step")
-            if self.history.stopped and self.batch < self.steps_per_epoch and not (ahead and await ahead.last()):
-                return
-        if ahead is not None:
-            await ahead.home()
+        ahead = Offload(self, cooperative) if self.model.backend.works_ahead else None
+        while True:
+            while self.batch < self.steps_per_epoch:
+                began = time.perf_counter()
+                if ahead is None or not ahead.alive:
+                    taken = [await self._run_step(self.rows(self.batch), cooperative)]
+                else:
+                    taken = await ahead.advance()
+                self._elapsed += time.perf_counter() - began
+                for loss, correct, count in taken:
+                    if not np.isfinite(loss):
+                        self._diverged(last_good, f"the loss became {loss}")
+                    self.tally.add(loss, correct, count)
+                    self.batch += 1
+                    self._tell("step")
+                if self.history.stopped and self.batch < self.steps_per_epoch and not (ahead and await ahead.last()):
+                    return
+            if ahead is not None:
+                await ahead.home()  # a device that fails here sends the training back to where it was last right
+            if self.batch >= self.steps_per_epoch:
+                break
         await self._finish_epoch(cooperative, last_good)
 
     def saved(self) -> Saved:
@@ -378,14 +381,22 @@ class Training:
         found = await backend.fetch(program, *program.plan.records)
         return float(found["loss"][0, 0]), float(found["correct"][0, 0]) if "correct" in found else 0.0, len(rows)
 
-    async def program(self, batch: int) -> backends.Program:
-        """The loaded step for a batch size; all of them work on the model's own memory."""
+    async def program(self, batch: int, backend: backends.Backend | None = None) -> backends.Program:
+        """The loaded step for a batch size, on the model's backend if no other is given; all of them work on the
+        model's own memory."""
+        model, backend = self.model, backend or self.model.backend
+        if any(owner is not backend for owner, _ in self._programs.values()):
+            self._close()  # the model was handed over while it read or was measured
+            self.history.handed_over += model.handed_over[-1:]
         if batch not in self._programs:
-            model = self.model
             described = [(a.shape, a.dtype.name) for a in (self.data, self.targets)]
             plan = step_plan(model, self.optimizer, self.loss, batch, described[0], described[1], self.augment)
-            self._programs[batch] = await model.backend.load(plan, self.arrays(plan))
-        return self._programs[batch]
+            self._programs[batch] = backend, await backend.load(plan, self.arrays(plan))
+        return self._programs[batch][1]
+
+    def loaded(self, backend: backends.Backend) -> list[backends.Program]:
+        """The steps that are loaded on a backend."""
+        return [program for owner, program in self._programs.values() if owner is backend]
 
     def arrays(self, plan: Plan) -> dict[str, Array]:
         """The host's own arrays for the buffers of a plan."""
@@ -446,15 +457,16 @@ class Training:
             np.copyto(self.moments[name], value)
         self.batch = 0
 
-    def hand_over(self, reason: str) -> None:
-        """Go on with NumPy, from the parameters as the host has them, and say why."""
+    def hand_over(self, backend: backends.Backend, reason: str) -> None:
+        """Leave a backend for NumPy, with the parameters as the host has them, and say why."""
         self._close()
-        self.model.use("numpy", reason)
+        if self.model.backend is backend:
+            self.model.use("numpy", reason)
         self.history.handed_over.append(reason)
 
     def _close(self) -> None:
-        for program in self._programs.values():
-            self.model.backend.close(program)
+        for backend, program in self._programs.values():
+            backend.close(program)
         self._programs.clear()
 
 

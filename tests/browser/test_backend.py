@@ -65,8 +65,8 @@ def test_asked_for_with_an_adapter_it_answers_as_numpy_does(new_desk: Callable[.
     rows = desk.page.locator("#models tbody tr").count()
     assert rows >= 5  # the other models answer on it too
     desk.page.get_by_test_id("model-linear").locator("button, a, label").first.click()
+    desk.page.wait_for_function("document.getElementById('origin').textContent.startsWith('linear on WebGPU')")
     assert desk.settled()
-    assert backend(desk) == "webgpu"
 
 
 def test_judged_by_measuring_alone(new_desk: Callable[..., Any]) -> None:
@@ -106,7 +106,9 @@ def test_a_fault_at_the_start(new_desk: Callable[..., Any], fault: str, options:
 
 
 @pytest.mark.parametrize(
-    ("fault", "options"), [("lost", {"after": 24}), ("values", {"how": "nan", "after": 12})], ids=["lost", "nan"]
+    ("fault", "options"),
+    [("lost", {"after": 45}), ("values", {"how": "nan", "after": 18}), ("silent-map", {"after": 18})],
+    ids=["lost", "nan", "silent"],
 )
 def test_a_fault_while_it_answers(new_desk: Callable[..., Any], fault: str, options: dict[str, Any]) -> None:
     """The digit being read is read by NumPy, the next ones too; the page names the reason."""
@@ -120,7 +122,9 @@ def test_a_fault_while_it_answers(new_desk: Callable[..., Any], fault: str, opti
         if backend(desk) == "numpy":
             break
     assert backend(desk) == "numpy"
-    assert desk.get("backend-note").inner_text().endswith("NumPy goes on, nothing is lost.")
+    note = desk.get("backend-note").inner_text()
+    assert re.fullmatch(r"[A-Z].+\. NumPy goes on, nothing is lost\.", note), note
+    assert desk.get("backend-line").inner_text().startswith("WebGPU is no longer used: ")
     seven(desk)
 
 
@@ -136,6 +140,6 @@ def test_a_training_is_judged_when_it_is_first_asked_for(new_desk: Callable[...,
     desk.page.wait_for_function(
         "document.querySelector('[data-testid=hand-note]').textContent.includes('has learnt')", timeout=120_000
     )
-    line = judged(desk)
-    assert re.search(VERIFIED.replace("inference", "training") + r"|preparing its kernels took longer", line), line
+    assert re.search(VERIFIED.replace("inference", "training"), judged(desk)), judged(desk)
+    assert "left" not in judged(desk)
     assert desk.settled() in ("1", "7", "?")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import handlens
 import numpy as np
 import pytest
-from handlens import architectures, training
+from handlens import architectures, offload, teach, training
 from handlens.backends import drive
 from handlens.backends.webgpu import WebgpuBackend
 from handlens.backends.webgpu.lowered import lower
@@ -236,3 +237,108 @@ def test_the_command_line_computes_on_it(webgpu: WebgpuBackend, tmp_path: Any, m
     assert answers[0] == pytest.approx(answers[1], abs=1e-4)
     assert cli.main(["predict", out, str(tmp_path / "one.npy"), "--backend", "abacus"]) == 1
     assert "use backend='numpy'" in capsys.readouterr().err
+
+
+class Late(Faulty):
+    """Fails at the end of an epoch only: when the parameters are fetched home."""
+
+    async def read(self, program: int, places: Any) -> list[bytes]:
+        found = await self._device.read(program, places)
+        home = [name for name, _, _ in places] == ["parameters", "state", "gradients", "moment_1", "moment_2"]
+        if self._runs < self._after or not home:
+            return found
+        if self._spoil == "lost":
+            raise BackendError("the device was lost: driver reset")
+        return [np.full(len(data) // 4, np.nan, np.float32).tobytes() for data in found]
+
+
+@pytest.mark.parametrize("fault", ["lost", "nan"])
+def test_a_fault_when_the_parameters_are_fetched(fault: str, webgpu: WebgpuBackend, digits: Any) -> None:
+    """The epoch is gone through again, not counted as done."""
+    x, y = digits[0][:640], digits[1][:640]
+    plain = small()
+    expected, _ = trained(plain, x, y, batch_size=16, epochs=2)
+    model = small()
+    model.use(WebgpuBackend(Late(webgpu.device, fault, 40)))  # type: ignore[arg-type]
+    curve, history = trained(model, x, y, batch_size=16, epochs=2)
+    assert len(history.handed_over) == 1
+    assert [row["epoch"] for row in history.epochs] == [1, 2]
+    assert all(row["loss"] > 0.1 for row in history.epochs)
+    np.testing.assert_allclose(curve.smooth(), expected.smooth(), rtol=BAND, atol=BAND)
+
+
+def test_a_fault_while_measuring_after_an_epoch(webgpu: WebgpuBackend, digits: Any) -> None:
+    """The validation is NumPy's then, and so is the rest of the training; nothing stays on the device."""
+    x, y, held = digits[0][:320], digits[1][:320], webgpu.device.memory()
+    model = small()
+
+    class Blind(Faulty):
+        """Reads nothing that is called logits: inference fails, training does not."""
+
+        async def load(self, lowered: Any, shared: Any, progress: Any = None) -> int:
+            if "data" not in lowered.buffers:
+                raise BackendError("out of memory")
+            return await self._device.load(lowered, shared, progress)
+
+    model.use(WebgpuBackend(Blind(webgpu.device, "", 0)))  # type: ignore[arg-type]
+    _, history = trained(model, x, y, batch_size=16, epochs=3, validation_data=(x[:64], y[:64]))
+    assert history.handed_over == ["out of memory"]
+    assert len(history.epochs) == 3
+    assert all("validation_accuracy" in row for row in history.epochs)
+    assert webgpu.device.memory() == held
+
+
+def test_what_a_callback_changes_reaches_the_device(webgpu: WebgpuBackend, digits: Any) -> None:
+    x, y, ends = digits[0][:160], digits[1][:160], []
+    for backend in ("numpy", webgpu):
+        model = small()
+        model.use(backend)
+
+        def still(event: Any, run: Any) -> None:
+            if event.kind == "epoch" and event.epoch == 1:
+                run.model.parameters[...] = 0.0
+
+        model.fit(x, y, epochs=2, batch_size=16, optimizer=SGD(1e-6), callbacks=[still], progress=False)
+        ends.append(float(np.abs(model.parameters).max()))
+    assert max(ends) < 1e-3
+
+
+def test_no_more_than_two_runs_are_under_way(
+    webgpu: WebgpuBackend, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs grow while they stay short, halve when they do not, and never is a third submitted."""
+    waiting, bursts = [], []
+    plain = offload.Offload._submit
+
+    async def submit(self: Any, first: int) -> None:
+        await plain(self, first)
+        waiting.append(len(self.waiting))
+        bursts.append(self.waiting[-1][1])
+
+    monkeypatch.setattr(offload.Offload, "_submit", submit)
+    monkeypatch.setattr(offload, "SUBMIT_SECONDS", 10.0)
+    model = small()
+    model.use(webgpu)
+    trained(model, digits[0][:1920], digits[1][:1920], batch_size=16)
+    assert max(waiting) == 2
+    assert bursts[0] == 1
+    assert max(bursts) >= 8
+    monkeypatch.setattr(offload, "SUBMIT_SECONDS", 0.0)
+    bursts.clear()
+    trained(model, digits[0][:320], digits[1][:320], batch_size=16)
+    assert set(bursts) == {1}
+
+
+def test_teaching_leaves_nothing_on_the_device(webgpu: WebgpuBackend, digits: Any) -> None:
+    held = webgpu.device.memory()
+    teacher = teach.Teacher(architectures.build("linear"))
+
+    async def judge(pupil: Any, course: Any, batch: int) -> WebgpuBackend:
+        return webgpu
+
+    teacher.judge = judge
+    some = teach.Examples(digits[0][:60].astype(np.float32)[:, None] / 255, digits[1][:60].astype(np.int32))
+    lesson = asyncio.run(teacher.teach(some, some))
+    assert lesson.after["own"] > lesson.before["own"]
+    assert teacher.handed_over == []
+    assert webgpu.device.memory() == held

@@ -8,7 +8,7 @@ from ui.worker import TITLES, EngineError, EngineGoneError
 POLL = 100  # ms between looks at how many kernels are compiled
 
 _line, _note = dom.find("backend-line"), dom.find("backend-note")
-_judged = []  # the generation of the engine that was judged last
+_judged = []  # (generation of the engine, model) that were judged
 
 
 def show(engine, reading) -> None:
@@ -18,7 +18,9 @@ def show(engine, reading) -> None:
     if reading.backend != engine.backend:
         engine.use(reading.backend)
     if reading.left:
-        _say(_note, f"{reading.left} {TITLES[reading.backend]} goes on, nothing is lost.")
+        reason = f"{reading.left[0].upper()}{reading.left[1:].rstrip('.')}."
+        _say(_note, f"{reason} {TITLES[reading.backend]} goes on, nothing is lost.")
+        _say(_line, f"WebGPU is no longer used: {reading.left.rstrip('.')}.")
 
 
 def _say(place, sentence: str) -> None:
@@ -27,20 +29,19 @@ def _say(place, sentence: str) -> None:
 
 
 async def judge(engine, model: str, changed) -> None:
-    """Once for each engine: hold WebGPU against NumPy on what was just read, and say what came of it.
+    """Once for each model of an engine: hold WebGPU against NumPy on what it just read, and say what came of it.
 
     `changed()` is called where it is WebGPU that answers from now on.
     """
-    if engine.generation in _judged:
+    if (engine.generation, model) in _judged:
         return
-    _judged.clear()
-    _judged.append(engine.generation)
+    _judged.append((engine.generation, model))
     forced = link.forced_backend()
     if forced and forced != "webgpu":
         return
     watch = asyncio.create_task(_watch(engine))
     try:
-        said = await engine.call("judge", model, bool(forced), seconds=60)
+        said = await engine.call("judge", model, bool(forced), seconds=120)
     except EngineGoneError:
         return
     except EngineError as error:

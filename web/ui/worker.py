@@ -7,6 +7,7 @@ from pyscript import document, window, workers
 from ui import dom
 
 ANSWER_WITHIN = 15  # s: every call of the engine is short, so a silence this long means that it is gone
+GPU_WITHIN = 45  # s: a GPU is given 30 before it counts as lost, and NumPy then answers
 SILENCE = 90  # s without a byte or an answer while loading
 TITLES = {"numpy": "NumPy", "native": "compiled kernels", "webgpu": "WebGPU"}
 
@@ -105,11 +106,12 @@ class Engine:
         window.startEngine()
         self._follow()
 
-    async def call(self, method: str, *arguments, seconds: int = ANSWER_WITHIN):
+    async def call(self, method: str, *arguments, seconds: int = 0):
         """Call one of the engine's functions; raises `EngineError` or `EngineGoneError`."""
         if self.proxy is None:
             raise EngineGoneError
         generation = self.generation
+        seconds = seconds or (GPU_WITHIN if self.backend == "webgpu" else ANSWER_WITHIN)
         try:
             result = await asyncio.wait_for(_promise(getattr(self.proxy, method)(*arguments)), seconds)
         except asyncio.TimeoutError:  # noqa: UP041  (MicroPython has no such builtin)

@@ -78,6 +78,10 @@ class Backend(ABC):
         """What the oldest run not yet asked for has recorded, a row a step."""
         return await self.fetch(program, *program.plan.records)
 
+    def push(self, program: Program) -> None:
+        """Take what the host has changed in shared arrays that the program writes."""
+        return  # where they are one there is nothing to do
+
     async def pull(self, program: Program) -> None:
         """Bring the host's shared arrays to what the device has made of them."""
         return  # where they are one there is nothing to do

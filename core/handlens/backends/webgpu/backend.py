@@ -84,14 +84,26 @@ class WebgpuBackend(Backend):
             raise BackendError(f"webgpu cannot run this plan: {'; '.join(against)}")
         mirrors = dict(shared or {})
         trains = "data" in mirrors
-        handles = {name: self._share(array, plan.buffers[name], trains) for name, array in mirrors.items()}
         lowered = lower(plan, self.variants[work_of(plan)])
+        self._check_room(lowered)
+        handles: dict[str, int] = {}
         try:
+            for name, array in mirrors.items():
+                handles[name] = self._share(array, plan.buffers[name], trains)
             handle = await self.device.load(lowered, handles, self.progress)
-        except Exception:
-            self._unshare(mirrors, trains)
+        except BaseException:  # a cancelled loading, too, gives back what it has taken
+            self._unshare({name: mirrors[name] for name in handles}, trains)
             raise
         return GpuProgram(plan, lowered, handle, mirrors, trains)
+
+    def _check_room(self, lowered: Lowered) -> None:
+        """Refuse what the adapter does not grant: the plan's buffers, scratch, control rows and records."""
+        adapter = self.device.adapter
+        largest = min(adapter.largest_binding, adapter.largest_buffer)
+        rows = {"control rows": lowered.control_bytes * MOST_STEPS, "records": lowered.record_bytes * MOST_STEPS}
+        for name, size in (lowered.buffers | rows).items():
+            if size > largest:
+                raise BackendError(f"{name!r} of {size:,} bytes is larger than this adapter's limit of {largest:,}")
 
     def _share(self, array: Array, size: int, trains: bool) -> int:
         """A device buffer for a host array. Programs that train share theirs, apart from those that only infer: a
@@ -135,17 +147,14 @@ class WebgpuBackend(Backend):
         self.device.prepare(loaded.handle)
 
     def push(self, program: Program) -> None:
-        """Take the host's arrays anew, for a training whose parameters were put back."""
         loaded = opened(program)
-        for array in loaded.mirrors.values():
+        for name in written(loaded):
+            array = loaded.mirrors[name]
             self.device.write_shared(self._shared[id(array), loaded.trains].handle, padded(array))
 
     async def pull(self, program: Program) -> None:
-        """Copy what the device has written in shared buffers back into the host's arrays."""
         loaded = opened(program)
-        steps = loaded.plan.steps
-        written = {loaded.plan.tensors[t].buffer for step in steps for t in (*step.outputs, *step.updates)}
-        names = [name for name in loaded.mirrors if name in written]
+        names = written(loaded)
         places = [(name, 0, aligned(loaded.mirrors[name].nbytes)) for name in names]
         for name, data in zip(names, await self.device.read(loaded.handle, places), strict=True):
             array = loaded.mirrors[name]
@@ -212,6 +221,13 @@ class WebgpuBackend(Backend):
             loaded.closed = True
             self.device.close(loaded.handle)
             self._unshare(loaded.mirrors, loaded.trains)
+
+
+def written(program: GpuProgram) -> list[str]:
+    """The shared buffers that a program's steps write."""
+    plan = program.plan
+    names = {plan.tensors[t].buffer for step in plan.steps for t in (*step.outputs, *step.updates)}
+    return [name for name in program.mirrors if name in names]
 
 
 def work_of(plan: Plan) -> str:

@@ -6,8 +6,9 @@ It replays the same :class:`Lowered` plans as ``replay.js`` does in a browser, c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 from ...errors import BackendError
@@ -43,6 +44,24 @@ def adapters() -> list[Any]:
     return sorted(found, key=lambda a: a.info["adapter_type"] == "CPU")
 
 
+def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """What wgpu-native raises, as BackendError: a lost device, no memory, a command that it refuses."""
+
+    @wraps(method)
+    def call(self: HostGpu, *given: Any, **named: Any) -> Any:
+        import wgpu
+
+        try:
+            return method(self, *given, **named)
+        except (wgpu.GPUError, RuntimeError) as error:
+            if isinstance(error, BackendError):
+                raise
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise BackendError(f"the GPU failed: {reason[0].rstrip('.')}") from error
+
+    return call
+
+
 class HostGpu(Device):
     """wgpu-native. Every wait is a blocking call, so that scripts need no event loop."""
 
@@ -71,6 +90,7 @@ class HostGpu(Device):
         self._next += 1
         return self._next
 
+    @guarded
     def _storage(self, size: int) -> Any:
         import wgpu
 
@@ -137,9 +157,11 @@ class HostGpu(Device):
         self.shared[number] = self._storage(size)
         return number
 
+    @guarded
     def write_shared(self, handle: int, data: Any) -> None:
         self.queue.write_buffer(self.shared[handle], 0, data)
 
+    @guarded
     def write(self, program: int, buffer: str, offset: int, data: Any) -> None:
         self.crossings += 1
         self.queue.write_buffer(self.programs[program].buffers[buffer], offset, data)
@@ -153,6 +175,7 @@ class HostGpu(Device):
             compute.dispatch_workgroups(*groups)
         compute.end()
 
+    @guarded
     def prepare(self, program: int) -> None:
         loaded = self.programs[program]
         self.crossings += 1
@@ -161,6 +184,7 @@ class HostGpu(Device):
             self._replay(encoder, loaded.prologue)
             self.queue.submit([encoder.finish()])
 
+    @guarded
     def run(self, program: int, steps: int, control: bytes) -> None:
         loaded = self.programs[program]
         lowered = loaded.lowered
@@ -189,12 +213,17 @@ class HostGpu(Device):
         loaded = self.programs[program]
         self.crossings += 1
         place, steps = loaded.waiting.popleft()
-        return bytes(self.queue.read_buffer(loaded.ring[place], 0, steps * loaded.lowered.record_bytes))
+        data: bytes = self._read(loaded.ring[place], 0, steps * loaded.lowered.record_bytes)
+        return data
 
     async def read(self, program: int, places: list[tuple[str, int, int]]) -> list[bytes]:
         buffers = self.programs[program].buffers
         self.crossings += 1
-        return [bytes(self.queue.read_buffer(buffers[name], offset, size)) for name, offset, size in places]
+        return [self._read(buffers[name], offset, size) for name, offset, size in places]
+
+    @guarded
+    def _read(self, buffer: Any, offset: int, size: int) -> bytes:
+        return bytes(self.queue.read_buffer(buffer, offset, size))
 
     async def settled(self, most: int = 0) -> None:
         self.queue.read_buffer(self._mark)  # behind all that was submitted; wgpu's own wait meets a wrong C signature
@@ -204,6 +233,7 @@ class HostGpu(Device):
         for held in loaded.own if loaded else ():
             held.destroy()
 
+    @guarded
     def free(self, handle: int) -> None:
         held = self.shared.pop(handle, None)
         if held is not None:

@@ -293,7 +293,7 @@ def test_a_step_sees_what_preview_shows() -> None:
     (x, y), model = bars(16), network()
     training = Training(model, x, y, epochs=1, batch_size=16, augment=SETTINGS, progress=False)
     handlens.backends.drive(training._run_step(training.order(0), False))
-    program = training._programs[16]
+    (program,) = training.loaded(training.model.backend)
     conv = next(step for step in program.plan.steps if step.op == "conv2d")
     # The convolution's input may be overwritten later in the step: run the plan only up to it.
     names = [step.op for step in program.plan.steps]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .backends import NumpyBackend, Program
+from .backends.base import IN_FLIGHT, MOST_STEPS
 from .errors import BackendError
 from .graph import Array
 from .layers.regularization import SEED
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 CHECK_EVERY = 50  # steps
 PROBE = 8  # images of the micro-batch
 SUBMIT_SECONDS = 0.016  # of one submit: a screen can be drawn in between
-MOST_STEPS = 64
-IN_FLIGHT = 2
 RATE = 0.01  # learning rate of the step that is checked, on copies: large enough to be seen in float32
 LOSS_LIMIT, GRADIENT_LIMIT = 1e-4, 1e-3  # of the loss, and of the largest gradient of an array
 MOVE_LIMIT = 0.1  # of the length of a step
@@ -224,9 +223,15 @@ def disagreement(training: Training, device: dict[str, Array], host: dict[str, A
         error = float(np.abs(mine - theirs).max(initial=0.0))
         if not error <= GRADIENT_LIMIT * scale + 1e-6:
             return f"the gradient of {name} differs from NumPy's by {error:.2g}, where its largest is {scale:.2g}"
-    # Of single parameters nothing can be asked: Adam takes a whole step also where a gradient is next to nothing.
-    moves = [side["parameters"] - training.model.parameters for side in (device, host)]
-    apart, length = (float(np.linalg.norm(move)) for move in (moves[0] - moves[1], moves[1]))
-    if not apart <= MOVE_LIMIT * length + 1e-6:
-        return f"a step moves the parameters by {np.linalg.norm(moves[0]):.2g}, and by {length:.2g} with NumPy"
+    return moved_otherwise(training.model.parameters, device["parameters"], host["parameters"])
+
+
+def moved_otherwise(start: Array, device: Array, host: Array) -> str:
+    """What is wrong with where a step has taken the parameters, as a whole; "" if nothing is.
+
+    Of single ones nothing can be asked: Adam takes a whole step also where a gradient is next to nothing.
+    """
+    length, found = (float(np.linalg.norm(end - start)) for end in (host, device))
+    if not float(np.linalg.norm(device - host)) <= MOVE_LIMIT * length + 1e-6:
+        return f"a step moves the parameters by {found:.2g}, and by {length:.2g} with NumPy"
     return ""

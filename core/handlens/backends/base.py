@@ -12,6 +12,9 @@ from ..errors import BackendError
 from ..graph import Array
 from ..plan import Plan
 
+MOST_STEPS = 64  # of one run, on a backend that works ahead
+IN_FLIGHT = 2  # runs submitted to one and not yet finished
+
 Result = TypeVar("Result")
 Control = Mapping[str, Array]  # control tensor -> one row a step
 

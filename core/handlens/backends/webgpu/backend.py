@@ -12,15 +12,12 @@ from ...errors import BackendError, PlanError
 from ...graph import Array, as_numpy_dtype
 from ...memory import aligned
 from ...plan import Plan
-from ..base import Backend, Control, Program
+from ..base import IN_FLIGHT, MOST_STEPS, Backend, Control, Program
 from . import lower as _fills_the_table  # noqa: F401
-from .device import Device, Progress
+from .device import RECORDS_KEPT, Device, Progress
 from .lowered import Lowered, lower, reasons
 
 TWO_VARIANTS = ("conv2d", "dense", "matmul")  # register-tiled, as usual, or tiled through workgroup memory
-IN_FLIGHT = 2  # runs submitted and not yet finished
-MOST_STEPS = 64  # of one submit
-RECORDS_KEPT = 3  # runs: of those not asked for, devices keep the newest
 
 
 @dataclass

@@ -9,6 +9,8 @@ from typing import Any
 
 from .lowered import Lowered
 
+RECORDS_KEPT = 3  # runs whose records wait to be read, the newest of those not asked for: two under way, one being read
+
 Progress = Callable[[int, int], None]  # (kernels compiled, of how many)
 
 

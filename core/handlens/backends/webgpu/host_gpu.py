@@ -12,11 +12,9 @@ from functools import wraps
 from typing import Any
 
 from ...errors import BackendError
-from .device import Adapter, Device, Progress
+from ..base import MOST_STEPS
+from .device import RECORDS_KEPT, Adapter, Device, Progress
 from .lowered import Dispatch, Lowered, Source
-
-MOST_STEPS = 64  # of one run: rows of the control buffer and of each ring of records
-RING = 3  # runs whose records can wait to be read: two under way, one being read
 
 
 @dataclass
@@ -146,7 +144,7 @@ class HostGpu(Device):
             loaded.control = self._storage(lowered.control_bytes * MOST_STEPS)
             loaded.own.append(loaded.control)
         if lowered.record_bytes:
-            loaded.ring = [self._storage(lowered.record_bytes * MOST_STEPS) for _ in range(RING)]
+            loaded.ring = [self._storage(lowered.record_bytes * MOST_STEPS) for _ in range(RECORDS_KEPT)]
             loaded.own += loaded.ring
         number = self._number()
         self.programs[number] = loaded
@@ -204,10 +202,10 @@ class HostGpu(Device):
                 encoder.copy_buffer_to_buffer(loaded.buffers[row.buffer], row.offset, target, start + row.at, row.bytes)
         self.queue.submit([encoder.finish()])
         if lowered.records:
-            if len(loaded.waiting) == RING:
+            if len(loaded.waiting) == RECORDS_KEPT:
                 loaded.waiting.popleft()  # nobody has asked for it
             loaded.waiting.append((loaded.turn, steps))
-            loaded.turn = (loaded.turn + 1) % RING
+            loaded.turn = (loaded.turn + 1) % RECORDS_KEPT
 
     async def records(self, program: int) -> bytes:
         loaded = self.programs[program]

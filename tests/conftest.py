@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import gpu_driver
 import pytest
 
 # Importing the steps must leave no bytecode in build/, which is a folder of sources.
 sys.dont_write_bytecode = True
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """The driver of a GPU is chosen before any test asks for one: wgpu looks for drivers once a process."""
+    gpu_driver.use_swiftshader(os.environ.get("HANDLENS_CHROMIUM", ""))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,6 @@
 // Vector arithmetic without libc: choosing between lanes, and exp, log, tanh, sigmoid, square roots and whole powers.
 //
-// Largest errors over all of float32 (every 257th value, against float64): exp 1.01 ulp, log 0.79, tanh 1.30, square root
+// Largest errors over all of float32 (every 257th value, against float64): exp 1.01 ulp, log 0.79, tanh 1.30, root
 // 0.50; sigmoid 0 where the function is a denormal number.
 #ifndef HANDLENS_ARITHMETIC_H
 #define HANDLENS_ARITHMETIC_H
@@ -90,7 +90,7 @@ HL_INLINE hl_vec hl_exp(hl_vec x) {
   return p * low * high;
 }
 
-// log(x) = n ln 2 + log(m), m in [sqrt(1/2), sqrt(2)); -inf at 0, NaN below, inf at inf (after musl's and FreeBSD's logf).
+// log(x) = n ln 2 + log(m), m in [sqrt(1/2), sqrt(2)); -inf at 0, NaN below, inf at inf (after musl's logf).
 HL_INLINE hl_vec hl_log(hl_vec x) {
   const hl_ivec tiny = x < hl_splat(1.17549435e-38f);
   const hl_vec grown = hl_pick(tiny, x * 33554432.0f, x);  // 2^25, out of the denormal numbers

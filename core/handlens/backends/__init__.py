@@ -1,4 +1,4 @@
-"""Backends replay plans: ``numpy`` everywhere, ``webgpu`` where there is a GPU; ``native`` is still to come."""
+"""Backends replay plans: ``numpy`` everywhere, ``native`` (compiled kernels) and ``webgpu`` where they can run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .base import Backend, Program, drive
 from .numpy_backend import NumpyBackend
 
 NAMES = ("webgpu", "native", "numpy")  # best first
-_opened: dict[str, Backend] = {}  # a GPU is opened once
-_refused = {"native": "compiled kernels are not part of this version"}
+_opened: dict[str, Backend] = {}  # a GPU, or a library, is opened once
+_refused: dict[str, str] = {}
 
 
 def available() -> dict[str, str]:
@@ -18,17 +18,16 @@ def available() -> dict[str, str]:
 
     In a browser a GPU is not known before it has been asked for: see :func:`open_webgpu`.
     """
-    if not {"webgpu"} & {*_opened, *_refused}:
-        try:
-            get("webgpu")
-        except BackendError as error:
-            return {name: _refused.get(name, reason(error) if name == "webgpu" else "") for name in NAMES}
-    return {name: _refused.get(name, "") for name in NAMES}
+    return {name: why_not(name) for name in NAMES}
 
 
-def reason(error: BackendError) -> str:
-    """What is behind ``backend 'x' cannot run: ...; use backend='numpy'``."""
-    return str(error).removeprefix("backend 'webgpu' cannot run: ").removesuffix("; use backend='numpy'")
+def why_not(name: str) -> str:
+    """Why a backend cannot run here; "" if it can."""
+    try:
+        get(name)
+    except BackendError as error:
+        return str(error).removeprefix(f"backend {name!r} cannot run: ").removesuffix("; use backend='numpy'")
+    return ""
 
 
 def get(name: str = "numpy") -> Backend:
@@ -38,18 +37,27 @@ def get(name: str = "numpy") -> Backend:
     if name in _opened:
         return _opened[name]
     why = _refused.get(name, "" if name in NAMES else "nothing is known by that name")
-    if not why and sys.platform == "emscripten":
+    if not why and name == "webgpu" and sys.platform == "emscripten":
         why = "a browser's GPU has to be opened first, by await handlens.backends.open_webgpu()"
     elif not why:
-        from .webgpu import WebgpuBackend
-        from .webgpu.host_gpu import HostGpu
-
         try:
-            _opened[name] = WebgpuBackend(HostGpu())
+            _opened[name] = opened(name)
             return _opened[name]
         except BackendError as error:
             why = _refused[name] = str(error)
     raise BackendError(f"backend {name!r} cannot run: {why}; use backend='numpy'")
+
+
+def opened(name: str) -> Backend:
+    """The backend of that name, opened anew; each is imported only where it is used."""
+    if name == "native":
+        from .native import NativeBackend
+
+        return NativeBackend()
+    from .webgpu import WebgpuBackend
+    from .webgpu.host_gpu import HostGpu
+
+    return WebgpuBackend(HostGpu())
 
 
 async def open_webgpu() -> Backend:

@@ -74,7 +74,11 @@ typedef int32_t hl_ivec __attribute__((vector_size(4 * HL_LANES)));  // also wha
 typedef float hl_vec_anywhere __attribute__((vector_size(4 * HL_LANES), aligned(4), may_alias));
 
 // What a host may call; everything else stays inside the library.
+#if defined(_WIN32)
+#define HL_EXPORT __attribute__((dllexport, visibility("default"), used))
+#else
 #define HL_EXPORT __attribute__((visibility("default"), used))
+#endif
 
 #define HL_INLINE static inline __attribute__((always_inline))
 

@@ -1,7 +1,8 @@
 """Which backend computes: one is used only if it was right and faster here, on the visitor's own work.
 
-Held against NumPy: golden tensors (a small network with fixed seeds, forward and backward), then the work itself.
-Inference and training are judged apart. What it is called, software adapter or not, decides nothing.
+Right is what NumPy computes too: golden tensors (a small network with fixed seeds, forward and backward), then the work
+itself. Faster is what takes less time than its rival, the backend that computes so far. Inference and training are
+judged apart. What a backend is called, software adapter or not, decides nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,10 +26,11 @@ from .offload import RATE, moved_otherwise
 from .plan import Plan, make_plan
 from .training import gradient_graph, step_plan
 
-TITLES = {"webgpu": "WebGPU", "native": "Compiled kernels", "numpy": "NumPy"}
+TITLES = {"webgpu": "WebGPU", "native": "Compiled SIMD", "numpy": "NumPy"}
 BUDGET = 0.5  # s: all of one judgement
 LIMIT = 1e-3  # of the largest value of an array
 ROUNDS = 5
+WARM = 0.04  # s: to measure compiled kernels at full speed
 TICK = 5e-5  # s: half of what a browser's clock tells apart; nothing takes less
 SAMPLE = 8  # images of a step that is compared, and of the larger of two that tell how NumPy's time grows
 
@@ -37,7 +39,8 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of comparing a backend with NumPy. ``ratio``: NumPy's time over its own; ``error``: the largest."""
+    """What came of comparing a backend with NumPy and with its rival. ``ratio``: the rival's time over its own;
+    ``error``: the largest; ``speed``: GFLOP/s on the work, where that was asked for."""
 
     backend: str
     work: str  # "inference" or "training"
@@ -46,6 +49,8 @@ class Verdict:
     error: float = math.nan
     ratio: float = math.nan
     seconds: float = 0.0
+    rival: str = "numpy"
+    speed: float = math.nan
 
     @property
     def right(self) -> bool:
@@ -57,7 +62,9 @@ class Verdict:
         title = TITLES[self.backend]
         if not self.right:
             return f"{title} is not used: {self.reason}"
-        checked = f"{title}: verified, max error {self.error:.0e}, {self.work} {self.ratio:.2g}x NumPy"
+        speed = "" if math.isnan(self.speed) else f"{self.speed:.2g} GFLOP/s, "
+        compared = f"{self.work} {self.ratio:.2g}x {TITLES[self.rival]}"
+        checked = f"{title}: verified, max error {self.error:.0e}, {speed}{compared}"
         return checked if self.used else f"{checked}: not used"
 
 
@@ -230,7 +237,9 @@ async def quickest(work: Work, backend: Backend, clock: Clock, rounds: int = ROU
     return best
 
 
-async def verdict(backend: Backend, work: str, clock: Clock, judged: Awaitable[tuple[float, float]]) -> Verdict:
+async def verdict(
+    backend: Backend, work: str, clock: Clock, judged: Awaitable[tuple[float, float]], rival: Backend
+) -> Verdict:
     """(error, ratio) as a verdict; what was raised on the way as a reason."""
     try:
         error, ratio = await judged
@@ -239,35 +248,64 @@ async def verdict(backend: Backend, work: str, clock: Clock, judged: Awaitable[t
     if not error <= LIMIT:
         reason = f"its results differ from NumPy's by {error:.0e} of the largest value"
         return Verdict(backend.name, work, False, reason, error, seconds=clock.spent)
-    slower = "" if ratio > 1 else f"{work} takes {1 / ratio:.2g} times as long as with NumPy"
-    return Verdict(backend.name, work, not slower, slower, error, ratio, clock.spent)
+    slower = "" if ratio > 1 else f"{work} takes {1 / ratio:.2g} times as long as with {TITLES[rival.name]}"
+    return Verdict(backend.name, work, not slower, slower, error, ratio, clock.spent, rival.name)
 
 
-async def judge_inference(model: Sequential, images: Array, backend: Backend, budget: float = BUDGET) -> Verdict:
+async def judge_inference(
+    model: Sequential, images: Array, backend: Backend, budget: float = BUDGET, rival: Backend | None = None
+) -> Verdict:
     """Whether ``backend`` should answer for ``model``: right on golden tensors and on ``images``, and faster there.
 
-    images: what the visitor's own request holds, (N, C, H, W) float32. budget: seconds for all of it.
+    images: what the visitor's own request holds, (N, C, H, W) float32. budget: seconds for all of it. rival: what
+    answers so far, by default NumPy.
     """
-    clock = Clock(budget)
+    clock, before = Clock(budget), rival or NumpyBackend()
 
     async def judged() -> tuple[float, float]:
         errors = [await compared(golden(), backend, clock)]
         work = inference(model, images)
-        theirs, expected = await timed(work, NumpyBackend(), clock)
+        theirs, expected = await timed(work, before, clock)
         mine, found = await quickest(work, backend, clock)
         return max(*errors, worst(found, expected)), theirs / mine
 
-    return await verdict(backend, "inference", clock, judged())
+    return await verdict(backend, "inference", clock, judged(), before)
+
+
+async def judge_kernels(model: Sequential, images: Array, backend: Backend, budget: float = BUDGET) -> Verdict:
+    """:func:`judge_inference` for compiled kernels, with the speed that they reach on ``images`` in GFLOP/s."""
+    found = await judge_inference(model, images, backend, budget)
+    if not found.right:
+        return found
+    clock = Clock(WARM)
+    program = await loaded(inference(model, images), backend, clock)
+    try:
+        best = math.inf
+        while clock.spent < WARM:  # a browser runs new code slowly, until it has seen it run often
+            began = time.perf_counter()
+            for _ in range(ROUNDS):
+                backend.run(program)
+            best = min(best, (time.perf_counter() - began) / ROUNDS)
+        return replace(found, speed=2e-9 * program.plan.multiply_adds / max(best, TICK / ROUNDS))
+    finally:
+        backend.close(program)
 
 
 async def judge_training(
-    model: Sequential, x: Array, y: Array, optimizer: Any, backend: Backend, batch: int, budget: float = BUDGET
+    model: Sequential,
+    x: Array,
+    y: Array,
+    optimizer: Any,
+    backend: Backend,
+    batch: int,
+    budget: float = BUDGET,
+    rival: Backend | None = None,
 ) -> Verdict:
     """Whether ``backend`` should train ``model`` on images ``x`` with targets ``y`` in batches of ``batch``.
 
     A step is compared in loss, gradients and how far it moves the parameters, with the kernels that were the quickest.
     """
-    clock = Clock(budget)
+    clock, before = Clock(budget), rival or NumpyBackend()
     count = min(batch, len(x))
 
     async def judged() -> tuple[float, float]:
@@ -286,22 +324,26 @@ async def judge_training(
             raise BackendError(wrong)
         for found in sides:
             del found["parameters"]
-        return max(*errors, worst(sides[1], sides[0])), await numpys_step(model, x, y, optimizer, count, clock) / mine
+        theirs = await rivals_step(model, x, y, optimizer, count, clock, before)
+        return max(*errors, worst(sides[1], sides[0])), theirs / mine
 
-    return await verdict(backend, "training", clock, judged())
+    return await verdict(backend, "training", clock, judged(), before)
 
 
-async def numpys_step(model: Sequential, x: Array, y: Array, optimizer: Any, count: int, clock: Clock) -> float:
-    """Seconds of NumPy's step on ``count`` images; by the line through two smaller steps where it would take long."""
+async def rivals_step(
+    model: Sequential, x: Array, y: Array, optimizer: Any, count: int, clock: Clock, rival: Backend
+) -> float:
+    """Seconds of the rival's step on ``count`` images; by the line through two smaller steps where it would take
+    long."""
     small, large = min(2, count), min(SAMPLE, count)
     times = {}
     for size in {small, large}:
-        times[size], _ = await timed(stepping(model, x[:size], y[:size], optimizer), NumpyBackend(), clock, 3)
+        times[size], _ = await timed(stepping(model, x[:size], y[:size], optimizer), rival, clock, 3)
     each = (times[large] - times[small]) / max(large - small, 1)
     expected = times[large] + max(each, 0.0) * (count - large)
     if 3 * expected > clock.budget - clock.spent:
         return expected
-    return (await timed(stepping(model, x[:count], y[:count], optimizer), NumpyBackend(), clock, 1))[0]
+    return (await timed(stepping(model, x[:count], y[:count], optimizer), rival, clock, 1))[0]
 
 
 def stepping(model: Sequential, x: Array, y: Array, optimizer: Any, outputs: tuple[str, ...] = ("loss",)) -> Work:

@@ -1,4 +1,7 @@
-"""The GPU of the parity tests: whatever WebGPU's native implementation finds, SwiftShader where there is nothing."""
+"""The backends of the parity tests: every build of the compiled kernels that this host runs, and its GPU.
+
+The GPU is whatever WebGPU's native implementation finds, SwiftShader where there is nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Iterator
 
 import gpu_driver
 import pytest
+from handlens.backends.native import Library, NativeBackend
+from handlens.backends.native import library as kernels
 from handlens.backends.webgpu import WebgpuBackend
 from handlens.errors import BackendError
 
@@ -21,3 +26,21 @@ def webgpu(chromium_path: str) -> Iterator[WebgpuBackend]:
     except BackendError as error:
         pytest.fail(f"no adapter for wgpu: {error}")
     yield WebgpuBackend(device)
+
+
+def builds() -> list[str]:
+    """The builds of the kernels for this host, up to what its processor can run."""
+    there = [name for name in kernels.candidates() if (kernels.FOLDER / name).is_file()]
+    try:
+        best = kernels.find().path.name
+    except BackendError:
+        return []
+    return there[there.index(best) :]
+
+
+@pytest.fixture(scope="session", params=builds() or ["none"])
+def native(request: pytest.FixtureRequest) -> NativeBackend:
+    """The compiled kernels of one build. Fails where there is none: `make.py test` builds them."""
+    if request.param == "none":
+        pytest.fail(f"no compiled kernels for this host in {kernels.FOLDER.name}/: python3 build/make.py kernels")
+    return NativeBackend(Library(kernels.FOLDER / request.param))

@@ -48,6 +48,20 @@ def get(name: str = "numpy") -> Backend:
     raise BackendError(f"backend {name!r} cannot run: {why}; use backend='numpy'")
 
 
+def refuse(name: str, reason: str) -> None:
+    """Leave a backend out from now on: it was tried and found wrong."""
+    _opened.pop(name, None)
+    _refused[name] = reason
+
+
+def after(name: str) -> Backend:
+    """The backend that takes over where ``name`` fails: the next best that runs here."""
+    for other in NAMES[NAMES.index(name) + 1 :]:
+        if not why_not(other):
+            return get(other)
+    return NumpyBackend()
+
+
 def opened(name: str) -> Backend:
     """The backend of that name, opened anew; each is imported only where it is used."""
     if name == "native":
@@ -83,4 +97,15 @@ async def open_webgpu() -> Backend:
     return _opened["webgpu"]
 
 
-__all__ = ["NAMES", "Backend", "NumpyBackend", "Program", "available", "drive", "get", "open_webgpu"]
+__all__ = [
+    "NAMES",
+    "Backend",
+    "NumpyBackend",
+    "Program",
+    "after",
+    "available",
+    "drive",
+    "get",
+    "open_webgpu",
+    "refuse",
+]

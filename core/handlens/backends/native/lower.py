@@ -62,21 +62,17 @@ def key(plan: Plan, name: str) -> tuple[str, int]:
     return place.buffer, place.offset
 
 
-def shown(plan: Plan) -> set[tuple[str, int]]:
-    """Places of public outputs."""
-    return {key(plan, tensor) for tensor in plan.outputs.values()}
-
-
 def readers(plan: Plan, calls: list[Call], made: int) -> list[int]:
-    """The calls that read what call ``made`` writes first, until something else is written there."""
+    """The calls that read what call ``made`` writes first, until something else is written there; len(calls), which is
+    no call, stands for those who read a public output."""
     home = key(plan, calls[made].outputs[0])
     found = []
     for k in range(made + 1, len(calls)):
         if any(key(plan, t) == home for t in calls[k].inputs):
             found.append(k)
         if any(key(plan, t) == home for t in (*calls[k].outputs, *calls[k].updates)):
-            break
-    return found
+            return found
+    return [*found, len(calls)] if any(key(plan, t) == home for t in plan.outputs.values()) else found
 
 
 def fuse_pools(plan: Plan, calls: list[Call]) -> list[Call]:
@@ -88,7 +84,7 @@ def fuse_pools(plan: Plan, calls: list[Call]) -> list[Call]:
         if pool is None or conv.op != "conv2d" or pool.op != "max_pool2d" or not poolable(plan, conv, pool):
             result.append(conv)
             continue
-        kept = readers(plan, calls, k - 1) != [k] or key(plan, conv.outputs[0]) in shown(plan)
+        kept = readers(plan, calls, k - 1) != [k]
         outputs = (*conv.outputs, *pool.outputs) if kept else pool.outputs
         window = {f"pool_{name}": pool.attrs[name] for name in ("kernel_h", "kernel_w", "stride_h", "stride_w")}
         attrs = {**conv.attrs, **window}
@@ -124,7 +120,6 @@ def fuse_pool_adjoints(plan: Plan, calls: list[Call]) -> list[Call]:
             and key(plan, relu.inputs[0]) == key(plan, pool.inputs[0])  # the pooling's input is the ReLU's output
             and key(plan, relu.inputs[1]) == key(plan, pool.outputs[0])
             and readers(plan, calls, k - 1) == [k]
-            and key(plan, pool.outputs[0]) not in shown(plan)
         )
         if relu is None or not fits:
             result.append(pool)

@@ -287,12 +287,8 @@ class Sequential:
         for start in range(0, len(images), size):
             part = images[start : start + size]
             async with self._program(len(part), part.shape[1:]) as program:
-                backend.upload(program, "input", part)
-                if cooperative:
-                    await backend.run_async(program)
-                else:
-                    backend.run(program)
-                parts.append((await backend.fetch(program, name))[name])
+                found = await backend.answer(program, "input", part, name, cooperative=cooperative)
+                parts.append(found[name])
         return [np.concatenate(parts) if parts else np.zeros((0, *self.output_shape), np.float32)]
 
     def trace(self, x: Array) -> dict[str, Array]:
@@ -312,8 +308,6 @@ class Sequential:
         """All intermediate values; ``names`` is filled with what they are called and the tensors they are."""
         backend = self.backend
         async with self._program(len(images), images.shape[1:], keep="all") as program:
-            backend.upload(program, "input", images)
-            backend.run(program)
             plan = program.plan
             names["input"] = "input"
             for layer in self.layers:
@@ -321,7 +315,7 @@ class Sequential:
                     names[f"{layer.name}.linear"] = f"{layer.name}.linear"
                 names[layer.name] = plan.outputs[layer.name]
             names.update({name: tensor for name, tensor in plan.outputs.items() if name not in names})
-            found = await backend.fetch(program, *names.values())
+            found = await backend.answer(program, "input", images, *names.values(), cooperative=False)
         return [found[tensor] for tensor in names.values()]
 
     def evaluate(self, x: Array, y: Array, batch_size: int = MAX_BATCH) -> dict[str, float]:

@@ -69,6 +69,18 @@ class Backend(ABC):
         """Copies of public outputs, tensors or buffers: the only read-back. A recorded output comes as one row a
         step of the last run."""
 
+    async def answer(
+        self, program: Program, name: str, data: Array, *outputs: str, cooperative: bool = True
+    ) -> dict[str, Array]:
+        """Upload the input ``name``, run once, fetch ``outputs``: a prediction; ``cooperative`` as in
+        :meth:`run_async`. A GPU does the three in one submit."""
+        self.upload(program, name, data)
+        if cooperative:
+            await self.run_async(program)
+        else:
+            self.run(program)
+        return await self.fetch(program, *outputs)
+
     def variants_of(self, plan: Plan) -> Sequence[Mapping[str, str]]:
         """Sets of kernels (op -> variant) between which measuring can choose for such a plan; the usual one first."""
         return ({},)

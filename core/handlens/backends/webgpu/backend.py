@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import numpy as np
 from ...errors import BackendError, PlanError
 from ...graph import Array, as_numpy_dtype
 from ...memory import aligned
-from ...plan import Plan
+from ...plan import Place, Plan
 from ..base import IN_FLIGHT, MOST_STEPS, Backend, Control, Program
 from . import lower as _fills_the_table  # noqa: F401
 from .device import RECORDS_KEPT, Device, Progress
@@ -29,7 +30,8 @@ class GpuProgram(Program):
     handle: int
     mirrors: dict[str, Array]
     trains: bool
-    steps: int = 0  # of the last run
+    writes: tuple[str, ...]  # of the mirrors
+    prepared: tuple[int, ...] | None = None  # versions of its shared buffers that the prologue has seen; None: none
     pending: int = 0  # runs whose records have not been read
     recorded: dict[str, Array] = field(default_factory=dict)
     closed: bool = False
@@ -37,11 +39,21 @@ class GpuProgram(Program):
 
 @dataclass
 class Shared:
-    """A device buffer that several programs work on, made from one host array."""
+    """A device buffer that several programs work on, made from one host array.
+
+    ``kept``: a copy of the bytes that the device holds, None where they are not known. The host's array may be changed
+    by anyone and in place, so that nothing but its bytes tells whether they have to be written again.
+    """
 
     handle: int
     array: Array  # held, so that its id stays its own
     users: int = 0
+    kept: Array | None = None
+    version: int = 0  # counts the changes on the device
+
+    def touched(self) -> None:
+        """Something other than the host's array was written."""
+        self.kept, self.version = None, self.version + 1
 
 
 class WebgpuBackend(Backend):
@@ -65,23 +77,27 @@ class WebgpuBackend(Backend):
         self.variants[work_of(plan)] = dict(variants)
 
     def supports(self, plan: Plan) -> list[str]:
+        found = self._lowered(plan)
+        return found if isinstance(found, list) else []
+
+    def _lowered(self, plan: Plan) -> Lowered | list[str]:
+        """The plan for the device, or the reasons why it cannot run it."""
         adapter = self.device.adapter
         found = [self.device.lost] if self.device.lost else []
         found += reasons(plan, min(adapter.largest_binding, adapter.largest_buffer))
-        if not found:
-            try:
-                lower(plan, self.variants[work_of(plan)])
-            except PlanError as error:  # a size that a kernel does not serve, or an operand bound twice
-                found.append(str(error))
-        return found
+        if found:
+            return found
+        try:
+            return lower(plan, self.variants[work_of(plan)])
+        except PlanError as error:  # a size that a kernel does not serve, or an operand bound twice
+            return [str(error)]
 
     async def load(self, plan: Plan, shared: Mapping[str, Array] | None = None) -> GpuProgram:
-        against = self.supports(plan)
-        if against:
-            raise BackendError(f"webgpu cannot run this plan: {'; '.join(against)}")
+        lowered = self._lowered(plan)
+        if isinstance(lowered, list):
+            raise BackendError(f"webgpu cannot run this plan: {'; '.join(lowered)}")
         mirrors = dict(shared or {})
         trains = "data" in mirrors
-        lowered = lower(plan, self.variants[work_of(plan)])
         self._check_room(lowered)
         handles: dict[str, int] = {}
         try:
@@ -91,7 +107,7 @@ class WebgpuBackend(Backend):
         except BaseException:  # a cancelled loading, too, gives back what it has taken
             self._unshare({name: mirrors[name] for name in handles}, trains)
             raise
-        return GpuProgram(plan, lowered, handle, mirrors, trains)
+        return GpuProgram(plan, lowered, handle, mirrors, trains, written(plan, mirrors))
 
     def _check_room(self, lowered: Lowered) -> None:
         """Refuse what the adapter does not grant: the plan's buffers, scratch, control rows and records."""
@@ -125,6 +141,14 @@ class WebgpuBackend(Backend):
 
     def upload(self, program: Program, name: str, data: Array) -> None:
         loaded = opened(program)
+        buffer, offset, values = self._write(loaded, name, data)
+        self.device.write(loaded.handle, buffer, offset, values)
+        if name not in loaded.plan.inputs:
+            loaded.prepared = None  # the prologue may read it
+        self._touched(loaded, [buffer] if buffer in loaded.mirrors else [])
+
+    def _write(self, loaded: GpuProgram, name: str, data: Array) -> tuple[str, int, Any]:
+        """(buffer, offset, bytes) of an upload."""
         place = loaded.plan.tensors.get(name)
         if place is None:
             buffer, offset, kind, shape = name, 0, np.asarray(data).dtype, np.shape(data)
@@ -134,26 +158,46 @@ class WebgpuBackend(Backend):
             buffer, offset, kind, shape = place.buffer, place.offset, as_numpy_dtype(place.dtype), place.shape
         if tuple(shape) != np.shape(data):
             raise PlanError(f"{name!r} has shape {shape}; got {np.shape(data)}")
-        self.device.write(loaded.handle, buffer, offset, padded(np.asarray(data).astype(kind, casting="same_kind")))
+        return buffer, offset, padded(np.asarray(data).astype(kind, casting="same_kind"))
 
     def prepare(self, program: Program) -> None:
         loaded = opened(program)
-        if not loaded.trains:  # the host's parameters may have changed; a training's own are on the device
-            for array in loaded.mirrors.values():
-                self.device.write_shared(self._shared[id(array), False].handle, padded(array))
-        self.device.prepare(loaded.handle)
+        if loaded.trains:  # its parameters are the device's own
+            self._prologue(loaded, ())
+            return
+        versions = tuple(self._refreshed(self._shared[id(array), False]) for array in loaded.mirrors.values())
+        if versions != loaded.prepared:
+            self._prologue(loaded, versions)
+
+    def _refreshed(self, shared: Shared) -> int:
+        """The version of a shared buffer, after what the host has changed was written."""
+        now = padded(shared.array)
+        if shared.kept is None or not same(now, shared.kept):
+            self.device.write_shared(shared.handle, now)
+            shared.kept, shared.version = now.copy(), shared.version + 1
+        return shared.version
+
+    def _prologue(self, loaded: GpuProgram, versions: tuple[int, ...]) -> None:
+        if loaded.lowered.prologue:
+            self.device.prepare(loaded.handle)
+        loaded.prepared = versions
+
+    def _touched(self, loaded: GpuProgram, names: Iterable[str]) -> None:
+        """Of these shared buffers the device no longer holds what the host does."""
+        for name in names:
+            self._shared[id(loaded.mirrors[name]), loaded.trains].touched()
 
     def push(self, program: Program) -> None:
         loaded = opened(program)
-        for name in written(loaded):
-            array = loaded.mirrors[name]
-            self.device.write_shared(self._shared[id(array), loaded.trains].handle, padded(array))
+        for name in loaded.writes:
+            shared = self._shared[id(loaded.mirrors[name]), loaded.trains]
+            self.device.write_shared(shared.handle, padded(shared.array))
+        self._touched(loaded, loaded.writes)
 
     async def pull(self, program: Program) -> None:
         loaded = opened(program)
-        names = written(loaded)
-        places = [(name, 0, aligned(loaded.mirrors[name].nbytes)) for name in names]
-        for name, data in zip(names, await self.device.read(loaded.handle, places), strict=True):
+        places = [(name, 0, aligned(loaded.mirrors[name].nbytes)) for name in loaded.writes]
+        for name, data in zip(loaded.writes, await self.device.read(loaded.handle, places), strict=True):
             array = loaded.mirrors[name]
             np.copyto(array, np.frombuffer(data, array.dtype, array.size).reshape(array.shape))
 
@@ -161,9 +205,26 @@ class WebgpuBackend(Backend):
         loaded = opened(program)
         if steps > MOST_STEPS:
             raise BackendError(f"{steps} steps in one run; this backend takes {MOST_STEPS}")
+        self._before(loaded)
         self.device.run(loaded.handle, steps, packed(loaded, steps, control or {}))
-        loaded.steps = steps
         loaded.pending = min(loaded.pending + bool(loaded.lowered.records), RECORDS_KEPT)
+
+    def _before(self, loaded: GpuProgram) -> None:
+        """Before a run: what its prologue makes is there, and what it writes is no longer the host's."""
+        if loaded.prepared is None:
+            self._prologue(loaded, ())
+        self._touched(loaded, loaded.writes)
+
+    async def answer(
+        self, program: Program, name: str, data: Array, *outputs: str, cooperative: bool = True
+    ) -> dict[str, Array]:
+        loaded = opened(program)
+        if loaded.lowered.records or name not in loaded.plan.inputs:
+            return await super().answer(program, name, data, *outputs, cooperative=cooperative)
+        self._before(loaded)
+        places = placed(loaded.plan, outputs)
+        read = await self.device.answer(loaded.handle, self._write(loaded, name, data), spans(places))
+        return {name: values(place, found) for name, place, found in zip(outputs, places, read, strict=True)}
 
     async def run_async(
         self, program: Program, steps: int = 1, control: Control | None = None, budget: float = 0.05
@@ -192,25 +253,11 @@ class WebgpuBackend(Backend):
         loaded = opened(program)
         while loaded.pending:  # the records of the last run are what is asked for
             await self.recorded(program)
-        found, places, shapes = {}, [], []
-        for name in names:
-            if name in loaded.recorded:
-                found[name] = loaded.recorded[name].copy()
-                continue
-            tensor = loaded.plan.outputs.get(name, name)
-            if tensor in loaded.plan.tensors:
-                place = loaded.plan.tensors[tensor]
-                places.append((place.buffer, place.offset, -(-place.bytes // 4) * 4))
-                shapes.append((name, place.shape, place.dtype))
-            elif tensor in loaded.plan.buffers:
-                places.append((tensor, 0, loaded.plan.buffers[tensor]))
-                shapes.append((name, (loaded.plan.buffers[tensor],), "uint8"))
-            else:
-                raise PlanError(f"nothing is called {name!r} here; there are: {', '.join(loaded.plan.outputs)}")
-        read = await self.device.read(loaded.handle, places) if places else []
-        for (name, shape, kind), data in zip(shapes, read, strict=True):
-            found[name] = np.frombuffer(data, kind, int(np.prod(shape))).reshape(shape).copy()
-        return found
+        found = {name: loaded.recorded[name].copy() for name in names if name in loaded.recorded}
+        asked = [name for name in names if name not in found]
+        places = placed(loaded.plan, asked)
+        read = await self.device.read(loaded.handle, spans(places)) if places else []
+        return found | {name: values(place, data) for name, place, data in zip(asked, places, read, strict=True)}
 
     def close(self, program: Program) -> None:
         loaded = cast(GpuProgram, program)
@@ -220,11 +267,32 @@ class WebgpuBackend(Backend):
             self._unshare(loaded.mirrors, loaded.trains)
 
 
-def written(program: GpuProgram) -> list[str]:
-    """The shared buffers that a program's steps write."""
-    plan = program.plan
+def written(plan: Plan, mirrors: Mapping[str, Array]) -> tuple[str, ...]:
+    """The shared buffers that a plan's steps write."""
     names = {plan.tensors[t].buffer for step in plan.steps for t in (*step.outputs, *step.updates)}
-    return [name for name in program.mirrors if name in names]
+    return tuple(name for name in mirrors if name in names)
+
+
+def placed(plan: Plan, names: Iterable[str]) -> list[Place]:
+    """Where public outputs, tensors or whole buffers lie."""
+    found = []
+    for name in names:
+        tensor = plan.outputs.get(name, name)
+        if tensor not in plan.tensors and tensor not in plan.buffers:
+            raise PlanError(f"nothing is called {name!r} here; there are: {', '.join(plan.outputs)}")
+        whole = Place(tensor, 0, (plan.buffers.get(tensor, 0),), "uint8")
+        found.append(plan.tensors.get(tensor, whole))
+    return found
+
+
+def spans(places: Iterable[Place]) -> list[tuple[str, int, int]]:
+    """(buffer, offset, bytes) to read, in whole words."""
+    return [(place.buffer, place.offset, -(-place.bytes // 4) * 4) for place in places]
+
+
+def values(place: Place, data: bytes) -> Array:
+    """What was read, as the place's own kind."""
+    return np.frombuffer(data, place.dtype, math.prod(place.shape)).reshape(place.shape).copy()
 
 
 def work_of(plan: Plan) -> str:
@@ -237,6 +305,12 @@ def opened(program: Program) -> GpuProgram:
     if not isinstance(program, GpuProgram) or program.closed:
         raise BackendError("this program is closed, or belongs to another backend; load the plan again")
     return program
+
+
+def same(one: Array, other: Array) -> bool:
+    """Whether two arrays of as many bytes hold the same ones: bits, for which a NaN is like itself."""
+    kind = np.uint64 if one.size % 8 == 0 else np.uint8  # eight at a time are six times as fast
+    return bool(np.array_equal(one.view(kind), other.view(kind)))
 
 
 def padded(array: Array) -> Any:

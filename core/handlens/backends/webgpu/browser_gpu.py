@@ -111,12 +111,12 @@ class BrowserGpu(Device):
         return bytes((await self._ask("records", program)).to_bytes())
 
     async def read(self, program: int, places: list[tuple[str, int, int]]) -> list[bytes]:
-        data = bytes((await self._ask("read", program, json.dumps(places))).to_bytes())
-        found, at = [], 0
-        for _, _, size in places:
-            found.append(data[at : at + size])
-            at += size
-        return found
+        return _parts((await self._ask("read", program, json.dumps(places))).to_bytes(), places)
+
+    async def answer(
+        self, program: int, write: tuple[str, int, Any], places: list[tuple[str, int, int]]
+    ) -> list[bytes]:
+        return _parts((await self._ask("answer", program, *write, json.dumps(places))).to_bytes(), places)
 
     async def settled(self, most: int = 0) -> None:
         await self._ask("settled", most)
@@ -130,6 +130,15 @@ class BrowserGpu(Device):
     def memory(self) -> tuple[int, int]:
         buffers, size = self._call("memory")
         return int(buffers), int(size)
+
+
+def _parts(data: Any, places: list[tuple[str, int, int]]) -> list[bytes]:
+    """The bytes of several places, which come one after another, apart."""
+    found, at, whole = [], 0, bytes(data)
+    for _, _, size in places:
+        found.append(whole[at : at + size])
+        at += size
+    return found
 
 
 def _words(error: Any) -> str:

@@ -65,6 +65,14 @@ class Device(ABC):
     async def read(self, program: int, places: list[tuple[str, int, int]]) -> list[bytes]:
         """Bytes of (buffer, offset, bytes), after everything submitted so far."""
 
+    async def answer(
+        self, program: int, write: tuple[str, int, Any], places: list[tuple[str, int, int]]
+    ) -> list[bytes]:
+        """Write (buffer, offset, data), run one step that takes no control values, read ``places``."""
+        self.write(program, *write)
+        self.run(program, 1, b"")
+        return await self.read(program, places)
+
     @abstractmethod
     async def settled(self, most: int = 0) -> None:
         """Wait until at most ``most`` runs are under way."""

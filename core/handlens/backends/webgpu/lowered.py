@@ -18,6 +18,13 @@ from .kernels import ELEMENTS, WRITES, Value, kernel
 
 MOST_GROUPS = 65_535  # maxComputeWorkgroupsPerDimension that every adapter grants
 SCRATCH = "scratch"
+KEPT = "kept"  # what steps make of parameters alone: made by the prologue, and there until the parameters change
+MOST_KEPT = 1 << 26  # bytes of it; what does not fit is made anew in each run
+PREPARED = (
+    "parameters",
+    "state",
+    "folded",
+)  # buffers that hold still between one prologue and the next, unless written
 
 
 @dataclass(frozen=True)
@@ -86,17 +93,21 @@ class Work:
     step: Step
     places: dict[str, Place]
     variants: Mapping[str, str] = field(default_factory=dict)
+    still: frozenset[str] = frozenset()  # buffers that no run changes
     scratch_bytes: int = 0
+    kept_bytes: int = 0  # of all steps up to this one
     calls: list[Call] = field(default_factory=list)
 
     @classmethod
-    def of(cls, plan: Plan, step: Step, variants: Mapping[str, str]) -> Work:
-        """The work of one step."""
+    def of(
+        cls, plan: Plan, step: Step, variants: Mapping[str, str], still: frozenset[str] = frozenset(), kept: int = 0
+    ) -> Work:
+        """The work of one step, where those before it have taken ``kept`` bytes of kept memory."""
         op, places = find(step.op), {}
         for names, tensors in ((op.inputs, step.inputs), (op.outputs, step.outputs), (op.updates, step.updates)):
             for name, tensor in zip(names, tensors, strict=False):  # an optional operand may be missing at the end
                 places[name.rstrip("?")] = plan.tensors[tensor]
-        return cls(step, places, variants)
+        return cls(step, places, variants, still, kept_bytes=kept)
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -127,6 +138,16 @@ class Work:
         """Memory that the passes of this step share; it is gone after the step."""
         place = Place(SCRATCH, self.scratch_bytes, tuple(shape), "float32")
         self.scratch_bytes += aligned(place.bytes)
+        return place
+
+    def kept(self, name: str, *shape: int) -> Place:
+        """Memory for what is made of one operand: it outlives the run, and a call that writes there goes to the
+        prologue, where no run changes the operand; else it is :meth:`scratch`."""
+        place = Place(KEPT, self.kept_bytes, tuple(shape), "float32")
+        after = self.kept_bytes + aligned(place.bytes)
+        if self.places[name].buffer not in self.still or after > MOST_KEPT:
+            return self.scratch(*shape)
+        self.kept_bytes = after
         return place
 
     def call(
@@ -180,23 +201,30 @@ def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
 class Builder:
     """Collects dispatches; the same text is compiled once."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan, variants: Mapping[str, str]) -> None:
+        written = {plan.tensors[t].buffer for step in plan.steps for t in (*step.outputs, *step.updates)}
+        self.plan, self.variants, self.still = plan, variants, frozenset(PREPARED) - written
         self.sources: dict[Source, int] = {}
-        self.scratch_bytes = 0
+        self.once: list[Dispatch] = []  # of the steps, for the prologue
+        self.scratch_bytes = self.kept_bytes = 0
 
-    def dispatches(self, plan: Plan, step: Step, variants: Mapping[str, str]) -> list[Dispatch]:
+    def dispatches(self, step: Step) -> list[Dispatch]:
         """The dispatches of one step."""
-        work = Work.of(plan, step, variants)
+        work = Work.of(self.plan, step, self.variants, self.still, self.kept_bytes)
         LOWERINGS[step.op](work)
-        self.scratch_bytes = max(self.scratch_bytes, work.scratch_bytes)
-        return [self.dispatch(step, call) for call in work.calls]
+        self.scratch_bytes, self.kept_bytes = max(self.scratch_bytes, work.scratch_bytes), work.kept_bytes
+        found = list[Dispatch]()
+        for call in work.calls:
+            once = KEPT in written_by(call)
+            (self.once if once else found).append(self.dispatch(step, call))
+        return found
 
     def dispatch(self, step: Step, call: Call) -> Dispatch:
         """One call, specialised."""
         own = kernel(call.kernel)
         if any(not 0 < n <= MOST_GROUPS for n in call.groups):
             raise PlanError(f"{call.kernel} of step {step.op!r} asks for {call.groups} workgroups")
-        buffers = {call.operands[s.name].buffer for s in own.slots if s.role in WRITES}
+        buffers = written_by(call)
         written = tuple(call.operands[s.name].buffer in buffers for s in own.slots)
         bindings = tuple(binding(call.operands[s.name], ELEMENTS[s.element]) for s in own.slots)
         text = own.specialise(call.constants, written, [size for _, _, size in bindings])
@@ -210,6 +238,11 @@ class Builder:
         return Dispatch(number, bindings, call.groups, step.op, step.layer)
 
 
+def written_by(call: Call) -> set[str]:
+    """The buffers that a call writes."""
+    return {call.operands[s.name].buffer for s in kernel(call.kernel).slots if s.role in WRITES}
+
+
 def binding(place: Place, element: int) -> tuple[str, int, int]:
     """(buffer, offset, bytes), the size rounded up to whole elements."""
     return place.buffer, place.offset, max(element, -(-place.bytes // element) * element)
@@ -217,17 +250,15 @@ def binding(place: Place, element: int) -> tuple[str, int, int]:
 
 def lower(plan: Plan, variants: Mapping[str, str] | None = None) -> Lowered:
     """The plan for a device; ``variants``: op -> kernel, where measurement has chosen one."""
-    builder = Builder()
-    prologue, steps = (
-        tuple(d for step in part for d in builder.dispatches(plan, step, variants or {}))
-        for part in (plan.prologue, plan.steps)
-    )
+    builder = Builder(plan, variants or {})
+    prologue, steps = ([d for step in part for d in builder.dispatches(step)] for part in (plan.prologue, plan.steps))
     buffers = {name: aligned(size) for name, size in plan.buffers.items()}
-    if builder.scratch_bytes:
-        buffers[SCRATCH] = builder.scratch_bytes
+    own = {SCRATCH: builder.scratch_bytes, KEPT: builder.kept_bytes}
+    buffers |= {name: size for name, size in own.items() if size}
     controls, control_bytes = rows(plan, {name: name for name in plan.controls if name in plan.tensors})
     records, record_bytes = rows(plan, {name: plan.outputs[name] for name in plan.records})
-    return Lowered(buffers, tuple(builder.sources), prologue, steps, controls, records, control_bytes, record_bytes)
+    dispatches = (*prologue, *builder.once), tuple(steps)
+    return Lowered(buffers, tuple(builder.sources), *dispatches, controls, records, control_bytes, record_bytes)
 
 
 def rows(plan: Plan, names: Mapping[str, str]) -> tuple[tuple[Row, ...], int]:

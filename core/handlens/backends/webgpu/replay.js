@@ -426,8 +426,19 @@
     // The bytes of all places [buffer, offset, bytes], one after another, as what was submitted so far leaves them.
     async read(number, text) {
       if (this.lost) throw new Error(this.lost);
+      return this.taken(this.opened(number), JSON.parse(text), []);
+    }
+
+    // Write new values, run one step and read places, as above: one submit.
+    async answer(number, name, offset, data, text) {
+      this.write(number, name, offset, data);
+      if (this.lost) throw new Error(this.lost);
       const program = this.opened(number);
-      const places = JSON.parse(text);
+      return this.taken(program, JSON.parse(text), program.steps);
+    }
+
+    // The bytes of all places, after these dispatches.
+    async taken(program, places, bound) {
       const size = places.reduce((sum, [, , bytes]) => sum + bytes, 0);
       let staging = program.staging; // null while another read has it
       program.staging = null;
@@ -436,6 +447,7 @@
         staging = this.readable(size);
       }
       const encoder = this.device.createCommandEncoder();
+      if (bound.length) Replay.replay(encoder, bound);
       let at = 0;
       for (const [name, offset, bytes] of places) {
         encoder.copyBufferToBuffer(program.buffers[name], offset, staging, at, bytes);

@@ -85,7 +85,7 @@ def transformed(work: Work, c: int, f: int, pads: tuple[int, int], x: str, y: st
     count, eights = n * down * across, cut(f, 8)
     fours, whole = cut(count, 4), eights * 8
     tiles = {"DOWN": down, "ACROSS": across, "TILES": fours * 4}
-    u, v = work.scratch(36, c, whole), work.scratch(36, c, fours * 4)
+    u, v = work.kept("w", 36, c, whole), work.scratch(36, c, fours * 4)
     m = work.scratch(36, whole, fours * 4)
     weights: dict[str, Value] = {"C": c, "F": f, "WHOLE_F": whole, "FLIP": flip}
     work.linear("conv2d_winograd_w", c * whole, weights, u=u)

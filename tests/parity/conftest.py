@@ -6,13 +6,23 @@ The GPU is whatever WebGPU's native implementation finds, SwiftShader where ther
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import gpu_driver
+import numpy as np
 import pytest
 from handlens.backends.native import Library, NativeBackend
 from handlens.backends.native import library as kernels
 from handlens.backends.webgpu import WebgpuBackend
+from handlens.data import mnist
 from handlens.errors import BackendError
+
+
+@pytest.fixture(scope="module")
+def digits(mnist_dir: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of MNIST, 8 bits."""
+    images = mnist.read_idx(mnist_dir / "train-images-idx3-ubyte")[:6400]
+    return images, mnist.read_idx(mnist_dir / "train-labels-idx1-ubyte")[:6400]
 
 
 @pytest.fixture(scope="session")

@@ -191,10 +191,10 @@ class NativeBackend(Backend):
 
 
 def room(size: int) -> Array:
-    """Zeroed bytes at an aligned address."""
+    """Zeroed bytes at an aligned address; at least one, since an empty array's address means nothing."""
     raw = np.zeros(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
+    return raw[start : start + max(size, 1)]
 
 
 def opened(program: Program) -> NativeProgram:

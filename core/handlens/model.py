@@ -267,20 +267,20 @@ class Sequential:
         return (await self._sound(lambda: self._outputs(images, name, size, cooperative)))[0]
 
     async def _sound(self, work: Callable[[], Awaitable[list[Array]]]) -> list[Array]:
-        """The arrays that ``work`` computes; where another backend than NumPy fails at it, or gives values that are
-        not finite, NumPy takes over for good."""
-        backend = self.backend
-        try:
-            found = await work()
-            if backend.name == "numpy" or all(np.isfinite(array).all() for array in found):
-                return found
-            raise BackendError(f"{backend.name} gave values that are not finite")
-        except BackendError as error:
-            if backend.name == "numpy":
-                raise
-            if self.backend is backend:  # else a call beside this one has handed over already
-                self.use("numpy", str(error))
-        return await work()
+        """The arrays that ``work`` computes; where a backend but NumPy fails at it, or gives values that are not
+        finite, the next one takes over for good."""
+        while True:
+            backend = self.backend
+            try:
+                found = await work()
+                if backend.name == "numpy" or all(np.isfinite(array).all() for array in found):
+                    return found
+                raise BackendError(f"{backend.name} gave values that are not finite")
+            except BackendError as error:
+                if backend.name == "numpy":
+                    raise
+                if self.backend is backend:  # else a call beside this one has handed over already
+                    self.use(backends.after(backend.name), str(error))
 
     async def _outputs(self, images: Array, name: str, size: int, cooperative: bool) -> list[Array]:
         backend, parts = self.backend, []

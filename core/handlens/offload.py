@@ -2,7 +2,7 @@
 
 Every ``CHECK_EVERY`` steps a micro-batch is computed on the device and with NumPy, from the device's own parameters;
 where loss and gradients agree, that state is the last good one. Where they do not, or where the device fails, the
-training goes back there and on with NumPy, and says why; what was reported since then is reported again.
+training goes back there and on with the next backend, and says why; what was reported since then is reported again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Good:
 
 
 class Offload:
-    """One epoch of a training on a device. ``alive`` until the training was handed over to NumPy.
+    """One epoch of a training on a device. ``alive`` until the training was handed over to the next backend.
 
     The host's parameters, which callbacks see, are those of the last check; at an epoch's end they are the device's.
     """
@@ -193,7 +193,7 @@ class Offload:
         return disagreement(training, *sides)
 
     def _give_up(self, reason: str) -> None:
-        """Back to the last good state, and on with NumPy."""
+        """Back to the last good state, and on with the next backend."""
         training, self.alive = self.training, False
         self.waiting.clear()
         training.restore(self.good.saved)

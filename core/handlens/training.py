@@ -20,7 +20,7 @@ from . import backends, losses, optimizers
 from .augment import Augment
 from .augment import checked as checked_augment
 from .autodiff import backward, place_gradients
-from .errors import DataError, DivergenceError, ShapeError
+from .errors import BackendError, DataError, DivergenceError, ShapeError
 from .fuse import fuse
 from .graph import Array, Graph, Shape
 from .layers.regularization import SEED
@@ -371,9 +371,14 @@ class Training:
         return control
 
     async def _run_step(self, rows: Array, cooperative: bool) -> Taken:
-        backend = self.model.backend
-        program = await self.program(len(rows))
-        control = self.control(self.batch)
+        try:
+            program = await self.program(len(rows))
+        except BackendError as error:
+            if self.model.backend.name == "numpy":
+                raise
+            self.hand_over(self.model.backend, f"{self.model.backend.name}: {error}")
+            return await self._run_step(rows, cooperative)
+        backend, control = self.model.backend, self.control(self.batch)
         if cooperative:
             await backend.run_async(program, 1, control)
         else:
@@ -458,10 +463,10 @@ class Training:
         self.batch = 0
 
     def hand_over(self, backend: backends.Backend, reason: str) -> None:
-        """Leave a backend for NumPy, with the parameters as the host has them, and say why."""
+        """Leave a backend for the next, with the parameters as the host has them, and say why."""
         self._close()
         if self.model.backend is backend:
-            self.model.use("numpy", reason)
+            self.model.use(backends.after(backend.name), reason)
         self.history.handed_over.append(reason)
 
     def _close(self) -> None:

@@ -11,6 +11,7 @@ from .conv import TILE, activation, cut, wide
 
 VECTORS = 512  # that one invocation adds up for a dense layer's weight gradient, at most
 MOST_PARTS = 64
+FEW = 4  # vectors of which each neuron gets a workgroup of its own
 
 
 def columns_of(n: int) -> int:
@@ -72,6 +73,10 @@ def dense(work: Work) -> None:
     if work.variant("register") == "tiled":
         across, deep = wide(cut(n, TILE))
         work.call("dense_tiled", (across, cut(o, TILE), deep), {**constants, "WIDE": across})
+        return
+    if n <= FEW:
+        across, rows = wide(n * o)
+        work.call("dense_few", (across, rows, 1), {**constants, "SIZE": n * o, "WIDE": across})
         return
     columns = columns_of(o)
     work.linear("dense", columns * cut(n, 8), {**constants, "COLUMNS": columns})

@@ -1,5 +1,6 @@
-// memset, memcpy and memmove: the compiler makes calls to them out of fills and copies, and a library that may not depend
-// on libc must have them itself. Hidden, so that they stay this library's own and never stand in for the process's.
+// memset, memcpy and memmove: the compiler makes calls to them out of fills and copies, and a library that may not
+// depend on libc must have them itself. Hidden, so that they stay this library's own and never stand in for the
+// process's.
 //
 // On wasm with bulk memory nothing calls them: a fill or copy is one instruction there.
 #include "handlens.h"
@@ -29,8 +30,8 @@ OWN void *memset(void *to, int value, size_t count) {
   return to;
 }
 
-// From the front; right for overlapping memory too where `to` lies before `from`: what the last, overlapping block needs
-// is read before anything is written.
+// From the front; right for overlapping memory too where `to` lies before `from`: what the last, overlapping block
+// needs is read before anything is written.
 HL_INLINE void copy_up(uint8_t *to, const uint8_t *from, size_t count) {
   if (count < sizeof(block)) {
     while (count--) *to++ = *from++;

@@ -8,6 +8,7 @@
 
 #define HL_WINDOW "stride_h stride_w top left bottom right"
 #define HL_POOL "kernel_h kernel_w " HL_WINDOW
+#define HL_MAPS_POOL "pool_kernel_h pool_kernel_w pool_stride_h pool_stride_w"
 
 #define HL_OPS(OP)                                                                  \
   OP(adam, 3, 3, 0, 0, 3, "beta_1 beta_2 epsilon weight_decay decoupled")           \
@@ -22,7 +23,7 @@
   OP(conv2d, 2, 3, 1, 1, 0, HL_WINDOW " activation alpha")                          \
   OP(conv2d_dw, 2, 2, 1, 2, 0, HL_WINDOW)                                           \
   OP(conv2d_dx, 2, 2, 1, 1, 0, HL_WINDOW)                                           \
-  OP(conv2d_max_pool2d, 2, 3, 1, 2, 0, HL_WINDOW " activation alpha pool")          \
+  OP(conv2d_max_pool2d, 2, 3, 1, 2, 0, HL_WINDOW " activation alpha " HL_MAPS_POOL)  \
   OP(dense, 2, 3, 1, 1, 0, "activation alpha")                                      \
   OP(dense_dw, 2, 2, 1, 2, 0, "")                                                   \
   OP(dense_dx, 2, 2, 1, 1, 0, "")                                                   \
@@ -53,6 +54,18 @@
   OP(tanh_dx, 2, 2, 1, 1, 0, "")                                                    \
   OP(thickness, 2, 2, 1, 1, 0, "")                                                  \
   OP(warp, 2, 2, 1, 1, 0, "cells")
+
+// Those that only reading needs: all that a library compiled with HL_INFERENCE has. It refuses the others' plans with
+// HL_E_OP; its table, and so its op numbers and hash, is the same.
+#define HL_INFERENCE_OPS(OP)                                                                                       \
+  OP(avg_pool2d) OP(batch_norm_fold) OP(batch_norm_inference) OP(conv2d) OP(conv2d_max_pool2d) OP(dense)           \
+  OP(global_avg_pool2d) OP(leaky_relu) OP(max_pool2d) OP(relu) OP(sigmoid) OP(softmax) OP(tanh)
+
+#ifdef HL_INFERENCE
+#define HL_COMPILED_OPS HL_INFERENCE_OPS
+#else
+#define HL_COMPILED_OPS HL_OPS
+#endif
 
 #define HL_DECLARE(name, ins, ins_most, outs, outs_most, updates, attributes) \
   ptrdiff_t name##_check(const hl_call *call);                                 \

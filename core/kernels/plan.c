@@ -75,7 +75,7 @@ static ptrdiff_t check(int32_t op, const hl_call *call) {
 #define HL_CHECK(name, ...) \
   case HL_OP_##name:        \
     return name##_check(call);
-    HL_OPS(HL_CHECK)
+    HL_COMPILED_OPS(HL_CHECK)
     default:
       return HL_E_OP;
   }
@@ -87,7 +87,7 @@ static void run(const hl_step *step) {
   case HL_OP_##name:         \
     name##_run(&step->call); \
     break;
-    HL_OPS(HL_RUN)
+    HL_COMPILED_OPS(HL_RUN)
     default:
       break;
   }

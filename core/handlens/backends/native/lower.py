@@ -140,15 +140,16 @@ def repacked(plan: Plan, calls: list[Call]) -> tuple[dict[str, Place], dict[str,
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for k, call in enumerate(calls):
-        for name in call.outputs:
-            if plan.tensors[name].buffer == ARENA:
-                current[plan.tensors[name].offset] = value_of[name] = name
-                first[name] = last[name] = k
+        # What is read comes first: a fused call may write where the plan had its input, once that was out of use.
         for name in (*call.inputs, *call.updates):
             place = plan.tensors[name]
             if place.buffer == ARENA:
                 value_of[name] = current[place.offset]
                 last[value_of[name]] = k
+        for name in call.outputs:
+            if plan.tensors[name].buffer == ARENA:
+                current[plan.tensors[name].offset] = value_of[name] = name
+                first[name] = last[name] = k
     for name in plan.outputs.values():
         place = plan.tensors[name]
         if place.buffer == ARENA:

@@ -19,7 +19,7 @@
 #define HL_INK_CANDIDATES 12       // images that hl_ink makes at most
 #define HL_INK_NUMBERS (1 << 18)   // packed numbers that it reads at most
 #define HL_INK_FOUND 8             // numbers about each candidate: the columns that follow
-#define HL_INK_WAIT 256            // of hl_ink's result: only Python can tell how many digits this is
+#define HL_INK_CROWDED 256         // of hl_ink's result: more pieces, surely apart, than a number has digits
 
 // What hl_ink says of a candidate. FIRST, END: its units of ink from the left, END not included; all units are from 0 to
 // the largest END. PRIOR: the logarithm of the probability that geometry gives it. LAST: its last stroke. X0 .. Y1: box
@@ -55,16 +55,16 @@ HL_EXPORT ptrdiff_t hl_ink_scratch(int32_t numbers);
 //   found    HL_INK_CANDIDATES times HL_INK_FOUND numbers.
 //   scratch  hl_ink_scratch(numbers) bytes, aligned to HL_ALIGNMENT.
 //
-// Returns 0 for a blank pad; the number of images made, 1 where the drawing is one digit or none; HL_INK_WAIT | 1 where
-// the one image is the whole drawing, but Python may see several digits in it or refuse it; or a negative hl_error:
-// HL_E_LENGTH numbers are missing, left over or too many, HL_E_RANGE a point, width or extent is none, HL_E_BUFFER a
-// pointer is NULL or not aligned, HL_E_MEMORY scratch is too small (also for what erasers cut to too many pieces).
+// Returns 0 for a blank pad; the number of images made, 1 where the drawing cannot be several digits; HL_INK_CROWDED | 1
+// where it is to be refused, the one image showing all of it; or a negative hl_error: HL_E_LENGTH numbers are missing,
+// left over or too many, HL_E_RANGE a point, width or extent is none, HL_E_BUFFER a pointer is NULL or not aligned,
+// HL_E_MEMORY scratch is too small (also for what erasers cut to very many pieces).
 HL_EXPORT int32_t hl_ink(const float *packed, int32_t numbers, double extent, float *images, double *found,
                          char *scratch, ptrdiff_t bytes);
 
 // Turn the network's shares of those images into the places of an answer.
 //
-//   found, count           as hl_ink gave them, without HL_INK_WAIT.
+//   found, count           as hl_ink gave them, without HL_INK_CROWDED.
 //   shares                 count rows of `classes` (10, or 11 with the reject class last) probabilities.
 //   answer, sure, beside   the model's thresholds (its metadata's "refusal"); beside negative where it states none.
 //   places                 HL_INK_CANDIDATES times HL_INK_PLACE numbers.
@@ -104,8 +104,20 @@ typedef struct {
   double x0, y0, x1, y1;
 } hl_box;
 
-#define HL_INK_BITS 16  // pieces; of more Python looks at what touches
-#define HL_INK_ROWS 32  // bands of a profile
+#define HL_INK_ROWS 32     // bands of a profile
+#define HL_INK_PARTS 100   // more pieces than this are no number
+#define HL_INK_BITS 16     // paths: more are a drawing made bit by bit
+#define HL_INK_RASTER 280  // pixels of the pad's side, to see what touches
+
+// Some paths, where they go on a raster of `side` pixels, (point - centre) scale + to, and what is drawn of them now.
+typedef struct {
+  const hl_paths *paths;
+  const int32_t *member;
+  int32_t members, side;
+  hl_point centre;
+  double scale, to;
+  double width;  // paths of this brush, in pad units; 0 for all of them
+} hl_view;
 
 // Pieces of ink measured in heights of all ink: how far each reaches in every band, and its box.
 typedef struct {
@@ -113,11 +125,21 @@ typedef struct {
   hl_box box;
 } hl_part;
 
+#define HL_INK_GROUPS (HL_INK_PARTS * (HL_INK_PARTS + 1) / 2)
+
 typedef struct {
-  int32_t units, groups;               // groups beyond HL_INK_CANDIDATES are counted, but not kept
-  int32_t unit_of[HL_INK_BITS];        // of each path
-  int32_t first[HL_INK_CANDIDATES], end[HL_INK_CANDIDATES];
-  double prior[HL_INK_CANDIDATES];
+  int32_t count;
+  uint8_t first[HL_INK_GROUPS], end[HL_INK_GROUPS];
+} hl_groups;
+
+// What geometry says of a drawing, and its working memory: too large for a stack.
+typedef struct {
+  hl_part part[HL_INK_PARTS];
+  double odds[HL_INK_PARTS][HL_INK_PARTS];  // log-odds that a digit ends between two parts
+  double between[HL_INK_PARTS];             // and between neighbours
+  int32_t name[HL_INK_PARTS], order[HL_INK_PARTS], place[HL_INK_PARTS], state[HL_INK_PARTS], tried[HL_INK_PARTS];
+  int32_t units;
+  hl_groups groups, more;
 } hl_layout;
 
 HL_INLINE double hl_least(double a, double b) { return a < b ? a : b; }
@@ -139,6 +161,16 @@ int32_t hl_check_strokes(const float *packed, int32_t numbers);  // HL_OK or wha
 void hl_left_on_pad(const float *packed, int32_t numbers, double extent, hl_paths *left, hl_paths *a, hl_paths *b);
 int hl_image(const hl_paths *paths, const int32_t *member, int32_t members, double extent, float *squares,
              float *raster, float *image, hl_box *box);  // 0 where there is no ink
-void hl_lay_out(const hl_paths *paths, double extent, hl_part *parts, hl_layout *layout);
+void hl_draw_as_drawn(hl_view *view, double stretch, float *squares, float *raster);
+void hl_touching(const hl_paths *paths, const int32_t *member, double extent, float *squares, float *raster,
+                 int32_t *label, int32_t *stack, int32_t *name);
+
+// Names of pieces that belong together: the smallest of their numbers.
+void hl_merge_names(int32_t *name, int32_t count, int32_t a, int32_t b);
+int32_t hl_number_names(int32_t *name, int32_t count);  // from 0 on in the order in which they come; how many
+
+void hl_meeting(const hl_paths *paths, double extent, int32_t *name);
+void hl_lay_out(const hl_paths *paths, int32_t *unit_of, int32_t parts, hl_layout *layout);
+double hl_prior(const hl_layout *layout, int32_t group);
 
 #endif

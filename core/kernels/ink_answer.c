@@ -16,8 +16,8 @@ typedef struct {
 // probability that it belongs to the right row. Returns the row's length, 0 where no row covers all units.
 static int32_t best_row(const double *found, int32_t count, int32_t units, const double *score, int32_t *row,
                         double *trust) {
-  double best[HL_INK_CANDIDATES * 2], forward[HL_INK_CANDIDATES * 2], backward[HL_INK_CANDIDATES * 2];
-  int32_t came[HL_INK_CANDIDATES * 2];
+  double best[HL_INK_PARTS + 1], forward[HL_INK_PARTS + 1], backward[HL_INK_PARTS + 1];
+  int32_t came[HL_INK_PARTS + 1];
   for (int32_t u = 0; u <= units; u++) best[u] = forward[u] = backward[u] = -__builtin_inf(), came[u] = -1;
   best[0] = forward[0] = backward[units] = 0.0;
   for (int32_t k = 0; k < count; k++) {  // in the order of hl_ink: by their first unit
@@ -74,7 +74,7 @@ static int32_t checked(const double *found, int32_t count, const float *shares, 
   double before = 0.0;
   for (int32_t k = 0; k < count; k++) {
     const double first = found[k * HL_INK_FOUND + HL_FOUND_FIRST], end = found[k * HL_INK_FOUND + HL_FOUND_END];
-    if (!(first >= before && first < end && end <= HL_INK_BITS)) return HL_E_RANGE;
+    if (!(first >= before && first < end && end <= HL_INK_PARTS)) return HL_E_RANGE;
     if ((double)(int32_t)first != first || (double)(int32_t)end != end) return HL_E_RANGE;
     before = first;
     units = units > (int32_t)end ? units : (int32_t)end;

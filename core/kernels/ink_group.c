@@ -1,4 +1,4 @@
-// Which pieces of ink make one digit: the C copy of handlens/grouping.py, for up to HL_INK_BITS pieces.
+// Which pieces of ink make one digit: the C copy of handlens/grouping.py.
 #include "ink.h"
 
 #define HL_SURE_ODDS 4.0  // log-odds from which geometry alone decides
@@ -6,13 +6,6 @@
 #define HL_MOST_UNITS 3   // units, not surely one, in a candidate
 #define HL_WIDEST 1.4     // candidate of several units
 #define HL_NEAR 1e-6      // of the pad: ends nearer than this meet
-#define HL_MOST_GROUPS (HL_INK_BITS * (HL_INK_BITS + 1) / 2)
-
-typedef double hl_matrix[HL_INK_BITS][HL_INK_BITS];
-
-typedef struct {
-  int32_t count, first[HL_MOST_GROUPS], end[HL_MOST_GROUPS];
-} hl_groups;
 
 // ---- measuring
 
@@ -113,25 +106,19 @@ static double odds_between(const hl_part *a, const hl_part *b) {
 
 // ---- joining
 
-static void rename(int32_t *name, int32_t count, int32_t from, int32_t to) {
-  for (int32_t k = 0; k < count; k++)
-    if (name[k] == from) name[k] = to;
+void hl_merge_names(int32_t *name, int32_t count, int32_t a, int32_t b) {
+  const int32_t low = name[a] < name[b] ? name[a] : name[b], high = name[a] < name[b] ? name[b] : name[a];
+  for (int32_t k = 0; k < count && low != high; k++)
+    if (name[k] == high) name[k] = low;
 }
 
-// Number names from 0 on in the order in which they come; returns how many there are.
-static int32_t numbered(int32_t *name, int32_t count) {
-  int32_t seen[HL_INK_BITS], known = 0;
-  for (int32_t k = 0; k < count; k++) {
-    int32_t at = 0;
-    while (at < known && seen[at] != name[k]) at++;
-    if (at == known) seen[known++] = name[k];
-    name[k] = at;
-  }
+int32_t hl_number_names(int32_t *name, int32_t count) {
+  int32_t known = 0;
+  for (int32_t k = 0; k < count; k++) name[k] = name[k] == k ? known++ : name[name[k]];
   return known;
 }
 
-static int ends_meet(const hl_paths *paths, int32_t i, int32_t k, double reach) {
-  const hl_path *a = paths->path + i, *b = paths->path + k;
+static int ends_meet(const hl_paths *paths, const hl_path *a, const hl_path *b, double reach) {
   for (int end = 0; end < 4; end++) {
     const hl_point p = paths->point[a->first + (end & 1 ? a->count - 1 : 0)];
     const hl_point q = paths->point[b->first + (end & 2 ? b->count - 1 : 0)];
@@ -140,25 +127,35 @@ static int ends_meet(const hl_paths *paths, int32_t i, int32_t k, double reach) 
   return 0;
 }
 
-// Join what is surely one digit; what was joined may now surely belong with more. `parts` become the units; returns
-// their number.
-static int32_t join(hl_part *parts, int32_t count, int32_t *unit_of, int32_t paths, hl_matrix odds) {
+// Name each path after the first that it belongs to because one begins where another ends.
+void hl_meeting(const hl_paths *paths, double extent, int32_t *name) {
+  for (int32_t i = 0; i < paths->paths; i++) name[i] = i;
+  for (int32_t i = 0; i < paths->paths; i++)
+    for (int32_t k = 0; k < i; k++)
+      if (ends_meet(paths, paths->path + i, paths->path + k, HL_NEAR * extent)) hl_merge_names(name, paths->paths, i, k);
+}
+
+// Join what is surely one digit; what was joined may now surely belong with more. The parts become the units.
+static void join(hl_layout *layout, int32_t count, int32_t *unit_of, int32_t paths) {
+  hl_part *parts = layout->part;
+  int32_t *name = layout->name;
   for (;;) {
-    int32_t name[HL_INK_BITS];
     for (int32_t i = 0; i < count; i++) name[i] = i;
     for (int32_t i = 0; i < count; i++)
       for (int32_t k = 0; k < i; k++) {
-        odds[i][k] = odds[k][i] = odds_between(parts + i, parts + k);
-        if (odds[i][k] < -HL_SURE_ODDS) rename(name, count, name[i], name[k]);
+        const double odds = odds_between(parts + i, parts + k);
+        layout->odds[i][k] = layout->odds[k][i] = odds;
+        if (odds < -HL_SURE_ODDS) hl_merge_names(name, count, i, k);
       }
-    const int32_t left = numbered(name, count);
-    if (left == count) return count;
-    for (int32_t i = 0; i < count; i++) {  // name[i] <= i, and the first of a name comes before the others
-      int first = 1;
-      for (int32_t k = 0; k < i; k++) first &= name[k] != name[i];
+    int32_t left = 0;
+    for (int32_t i = 0; i < count; i++) {  // a unit's number is never larger than that of its first part
+      const int first = name[i] == i;
+      name[i] = first ? left++ : name[name[i]];
       if (!first) unite(parts + name[i], parts + i);
       else if (name[i] != i) parts[name[i]] = parts[i];
     }
+    layout->units = left;
+    if (left == count) return;
     for (int32_t k = 0; k < paths; k++) unit_of[k] = name[unit_of[k]];
     count = left;
   }
@@ -167,7 +164,8 @@ static int32_t join(hl_part *parts, int32_t count, int32_t *unit_of, int32_t pat
 // ---- candidates
 
 // Groups of neighbours: no cut within (1), no join at either end (-1), few open boundaries (0), not too wide.
-static void allowed(const hl_part *parts, const int32_t *order, int32_t count, const int32_t *state, hl_groups *groups) {
+static void allowed(const hl_layout *layout, hl_groups *groups) {
+  const int32_t count = layout->units, *state = layout->state;
   groups->count = 0;
   for (int32_t first = 0; first < count; first++) {
     if (first > 0 && state[first - 1] < 0) continue;
@@ -176,74 +174,68 @@ static void allowed(const hl_part *parts, const int32_t *order, int32_t count, c
     for (int32_t last = first; last < count; last++) {
       if (last > first && state[last - 1] > 0) break;
       if (last > first) opened += state[last - 1] == 0;
-      low = hl_least(low, parts[order[last]].box.x0), high = hl_most(high, parts[order[last]].box.x1);
+      const hl_box *box = &layout->part[layout->order[last]].box;
+      low = hl_least(low, box->x0), high = hl_most(high, box->x1);
       if (opened > 0 && (opened >= HL_MOST_UNITS || high - low > HL_WIDEST)) break;
       if (last + 1 < count && state[last] < 0) continue;
-      groups->first[groups->count] = first;
-      groups->end[groups->count++] = last + 1;
+      groups->first[groups->count] = (uint8_t)first;
+      groups->end[groups->count++] = (uint8_t)(last + 1);
     }
   }
 }
 
 // All groups that the open boundaries allow; the least certain boundaries are opened first, as far as it goes.
-static void open_boundaries(const hl_part *parts, const int32_t *order, int32_t count, const double *odds,
-                            hl_groups *groups, hl_groups *more) {
-  int32_t state[HL_INK_BITS], tried[HL_INK_BITS] = {0};
-  for (int32_t k = 0; k + 1 < count; k++) state[k] = (odds[k] > 0.0) - (odds[k] < 0.0);
-  allowed(parts, order, count, state, groups);
-  for (int32_t round = 0; round + 1 < count; round++) {
+static void open_boundaries(hl_layout *layout) {
+  const int32_t boundaries = layout->units - 1;
+  const double *odds = layout->between;
+  for (int32_t k = 0; k < boundaries; k++)
+    layout->state[k] = (odds[k] > 0.0) - (odds[k] < 0.0), layout->tried[k] = 0;
+  allowed(layout, &layout->groups);
+  for (int32_t round = 0; round < boundaries; round++) {
     int32_t least = -1;
-    for (int32_t k = 0; k + 1 < count; k++)
-      if (!tried[k] && (least < 0 || __builtin_fabs(odds[k]) < __builtin_fabs(odds[least]))) least = k;
+    for (int32_t k = 0; k < boundaries; k++)
+      if (!layout->tried[k] && (least < 0 || __builtin_fabs(odds[k]) < __builtin_fabs(odds[least]))) least = k;
     if (__builtin_fabs(odds[least]) >= HL_SURE_ODDS) return;
-    tried[least] = 1;
-    state[least] = 0;
-    allowed(parts, order, count, state, more);
-    if (more->count > HL_INK_CANDIDATES) return;
-    *groups = *more;
+    layout->tried[least] = 1;
+    layout->state[least] = 0;
+    allowed(layout, &layout->more);
+    if (layout->more.count > HL_INK_CANDIDATES) return;
+    layout->groups = layout->more;
   }
 }
 
 // The logarithm of the probability that a group is not cut within and is cut at its end.
-static double prior(const double *odds, int32_t boundaries, int32_t first, int32_t end) {
+double hl_prior(const hl_layout *layout, int32_t group) {
+  const int32_t end = layout->groups.end[group];
   double inner = 0.0, outer = 0.0;
-  for (int32_t k = first; k < end - 1; k++) inner += hl_add_logs(0.0, odds[k]);
-  if (end - 1 < boundaries) outer = hl_add_logs(0.0, -odds[end - 1]);
+  for (int32_t k = layout->groups.first[group]; k < end - 1; k++) inner += hl_add_logs(0.0, layout->between[k]);
+  if (end < layout->units) outer = hl_add_logs(0.0, -layout->between[end - 1]);
   return -(inner + outer);
 }
 
-void hl_lay_out(const hl_paths *paths, double extent, hl_part *parts, hl_layout *layout) {
-  const int32_t count = paths->paths;
-  for (int32_t i = 0; i < count; i++) layout->unit_of[i] = i;
-  for (int32_t i = 0; i < count; i++)
-    for (int32_t k = 0; k < i; k++)
-      if (ends_meet(paths, i, k, HL_NEAR * extent)) rename(layout->unit_of, count, layout->unit_of[i], layout->unit_of[k]);
-  int32_t units = numbered(layout->unit_of, count);
-  hl_matrix odds;
-  if (units > 1) {
-    measure(paths, layout->unit_of, parts, units);
-    units = join(parts, units, layout->unit_of, count, odds);
-  }
-  layout->units = units;
-  layout->groups = 1;
-  layout->first[0] = 0, layout->end[0] = units, layout->prior[0] = 0.0;
-  if (units == 1) return;
-  int32_t order[HL_INK_BITS], place[HL_INK_BITS];  // from left to right, and where each unit stands there
-  for (int32_t i = 0; i < units; i++) {
-    int32_t at = i;
+static void order_units(hl_layout *layout) {
+  const hl_part *parts = layout->part;
+  int32_t *order = layout->order;
+  for (int32_t i = 0; i < layout->units; i++) {
     const double middle = parts[i].box.x0 + parts[i].box.x1;
+    int32_t at = i;
     for (; at > 0 && parts[order[at - 1]].box.x0 + parts[order[at - 1]].box.x1 > middle; at--) order[at] = order[at - 1];
     order[at] = i;
   }
-  double between[HL_INK_BITS] = {0.0};
-  for (int32_t i = 0; i < units; i++) place[order[i]] = i;
-  for (int32_t i = 0; i + 1 < units; i++) between[i] = odds[order[i]][order[i + 1]];
-  for (int32_t i = 0; i < count; i++) layout->unit_of[i] = place[layout->unit_of[i]];
-  hl_groups groups, more;
-  open_boundaries(parts, order, units, between, &groups, &more);
-  layout->groups = groups.count;
-  for (int32_t k = 0; k < groups.count && k < HL_INK_CANDIDATES; k++) {
-    layout->first[k] = groups.first[k], layout->end[k] = groups.end[k];
-    layout->prior[k] = prior(between, units - 1, groups.first[k], groups.end[k]);
+  for (int32_t i = 0; i < layout->units; i++) layout->place[order[i]] = i;
+  for (int32_t i = 0; i + 1 < layout->units; i++) layout->between[i] = layout->odds[order[i]][order[i + 1]];
+}
+
+// unit_of holds each path's part, from 0 on, and gets its unit, counted from the left.
+void hl_lay_out(const hl_paths *paths, int32_t *unit_of, int32_t parts, hl_layout *layout) {
+  layout->units = layout->groups.count = 1;
+  layout->groups.first[0] = 0, layout->groups.end[0] = 1;
+  if (parts > 1 && parts <= HL_INK_PARTS) {
+    measure(paths, unit_of, layout->part, parts);
+    join(layout, parts, unit_of, paths->paths);
   }
+  if (layout->units == 1) return;
+  order_units(layout);
+  for (int32_t i = 0; i < paths->paths; i++) unit_of[i] = layout->place[unit_of[i]];
+  open_boundaries(layout);
 }

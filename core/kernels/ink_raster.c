@@ -9,16 +9,6 @@
 #define HL_TAP 0.75                       // of the brush: smaller drawings are a spot
 #define HL_MERGE 0.5                      // raster pixels: points that crowd closer along the path are merged
 
-// Some paths, where they go on the raster, and what they are drawn with.
-typedef struct {
-  const hl_paths *paths;
-  const int32_t *member;
-  int32_t members;
-  hl_point centre;
-  double scale;
-  double width;  // of the paths drawn now, pad units; 0 for all of them
-} hl_view;
-
 // The pieces of one line width: `radius` of the line, at most `piece` long, `window` pixels looked at around each.
 typedef struct {
   double radius, piece, longest;
@@ -28,7 +18,7 @@ typedef struct {
 
 // Squared distances of the pixels around a piece. With p the pixel less the piece's start, u its direction, L its length:
 // t = clip(p.u, 0, L),  d^2 = p.p + t (t - 2 p.u).
-static void draw_piece(hl_pen *pen, hl_point start, hl_point along) {
+static void draw_piece(hl_pen *pen, int32_t side, hl_point start, hl_point along) {
   const double length = hl_hypot(along.x, along.y), safe = length > 0.0 ? length : 1.0;
   if (pen->squares == NULL) {
     pen->longest = hl_most(pen->longest, length);
@@ -36,17 +26,17 @@ static void draw_piece(hl_pen *pen, hl_point start, hl_point along) {
   }
   const int32_t window = pen->window;
   int32_t left = 0, top = 0;
-  if (window < HL_FINE) {
+  if (window < side) {
     left = (int32_t)__builtin_ceil(start.x + along.x / 2 - (window - 1) / 2.0 - 0.5);
     top = (int32_t)__builtin_ceil(start.y + along.y / 2 - (window - 1) / 2.0 - 0.5);
   }
   const float ux = (float)(along.x / safe), uy = (float)(along.y / safe), reach = (float)length;
   const float from_x = (float)(left + 0.5 - start.x), from_y = (float)(top + 0.5 - start.y);
-  const int32_t first = left > 0 ? left : 0, end = left + window < HL_FINE ? left + window : HL_FINE;
-  const int32_t last_row = top + window < HL_FINE ? top + window : HL_FINE;
+  const int32_t first = left > 0 ? left : 0, end = left + window < side ? left + window : side;
+  const int32_t last_row = top + window < side ? top + window : side;
   for (int32_t row = top > 0 ? top : 0; row < last_row; row++) {
     const float y = from_y + (float)(row - top), along_y = y * uy, yy = y * y;
-    float *to = pen->squares + row * HL_FINE;
+    float *to = pen->squares + row * side;
     for (int32_t column = first; column < end; column++) {
       const float x = from_x + (float)(column - left);
       float dot = along_y + x * ux;
@@ -58,12 +48,12 @@ static void draw_piece(hl_pen *pen, hl_point start, hl_point along) {
   }
 }
 
-static void draw_segment(hl_pen *pen, hl_point start, hl_point along) {
+static void draw_segment(hl_pen *pen, int32_t side, hl_point start, hl_point along) {
   const double count = hl_most(__builtin_ceil(hl_hypot(along.x, along.y) / pen->piece), 1.0);
   along.x /= count, along.y /= count;
   for (double number = 0.0; number < count; number += 1.0) {
     const hl_point from = {start.x + along.x * number, start.y + along.y * number};
-    draw_piece(pen, from, along);
+    draw_piece(pen, side, from, along);
   }
 }
 
@@ -76,16 +66,16 @@ static void draw_paths(const hl_view *view, hl_pen *pen) {
     hl_point before = {0.0, 0.0}, kept = {0.0, 0.0};
     for (int32_t k = 0; k < path.count; k++) {
       const hl_point on_pad = view->paths->point[path.first + k];
-      const hl_point here = {(on_pad.x - view->centre.x) * view->scale + HL_FINE / 2,
-                             (on_pad.y - view->centre.y) * view->scale + HL_FINE / 2};
+      const hl_point here = {(on_pad.x - view->centre.x) * view->scale + view->to,
+                             (on_pad.y - view->centre.y) * view->scale + view->to};
       if (k > 0) way += hl_hypot(here.x - before.x, here.y - before.y);
       const double now = __builtin_floor(way / HL_MERGE);
       if (k > 0 && (k + 1 == path.count || now > stretch)) {
-        draw_segment(pen, kept, (hl_point){here.x - kept.x, here.y - kept.y});
+        draw_segment(pen, view->side, kept, (hl_point){here.x - kept.x, here.y - kept.y});
         kept = here;
       }
       if (k == 0) kept = here;
-      if (path.count == 1) draw_segment(pen, here, (hl_point){0.0, 0.0});
+      if (path.count == 1) draw_segment(pen, view->side, here, (hl_point){0.0, 0.0});
       stretch = now;
       before = here;
     }
@@ -98,12 +88,13 @@ static void draw(const hl_view *view, double line, float *squares, float *raster
   hl_pen pen = {radius, hl_most(8.0, 2.0 * radius), 0.0, 0, NULL};
   draw_paths(view, &pen);
   const double window = __builtin_ceil(pen.longest + 2 * (radius + 0.5)) + 1;
-  pen.window = window < HL_FINE ? (int32_t)window : HL_FINE;
+  pen.window = window < view->side ? (int32_t)window : view->side;
   pen.squares = squares;
-  for (int32_t k = 0; k < HL_FINE * HL_FINE; k++) squares[k] = __builtin_inff();
+  const int32_t pixels = view->side * view->side;
+  for (int32_t k = 0; k < pixels; k++) squares[k] = __builtin_inff();
   draw_paths(view, &pen);
   const float r = (float)radius;
-  for (int32_t k = 0; k < HL_FINE * HL_FINE; k++) {
+  for (int32_t k = 0; k < pixels; k++) {
     const float square = squares[k] > 0.0f ? squares[k] : 0.0f, distance = __builtin_sqrtf(square);
     const float inner = distance + r < 0.5f ? distance + r : 0.5f, outer = distance - r > -0.5f ? distance - r : -0.5f;
     const float cover = inner - outer;
@@ -151,10 +142,8 @@ static void draw_reinked(hl_view *view, const hl_reach *reach, float *squares, f
   draw(view, line, squares, raster);
 }
 
-// With each path's own width, those of equal width together, the narrowest first.
-static void draw_as_drawn(hl_view *view, const hl_reach *reach, float *squares, float *raster) {
-  place(view, &reach->ink, HL_FINE, reach->half, raster);
-  const double stretch = __builtin_sqrt(view->scale * view->scale);
+// With each path's own width times `stretch`, those of equal width together, the narrowest first.
+void hl_draw_as_drawn(hl_view *view, double stretch, float *squares, float *raster) {
   for (double width = 0.0;;) {
     double next = __builtin_inf();
     for (int32_t m = 0; m < view->members; m++) {
@@ -235,13 +224,14 @@ static void centre(const float *fitted, double mass, float *image) {
 
 int hl_image(const hl_paths *paths, const int32_t *member, int32_t members, double extent, float *squares,
              float *raster, float *image, hl_box *box) {
-  hl_view view = {paths, member, members, {0.0, 0.0}, 1.0, 0.0};
+  hl_view view = {paths, member, members, HL_FINE, {0.0, 0.0}, 1.0, HL_FINE / 2, 0.0};
   const hl_reach reach = reach_of(&view);
   *box = (hl_box){hl_clip(reach.ink.x0, 0.0, extent), hl_clip(reach.ink.y0, 0.0, extent),
                   hl_clip(reach.ink.x1, 0.0, extent), hl_clip(reach.ink.y1, 0.0, extent)};
   int hatched = 0;
   if (members > HL_HATCHING) {
-    draw_as_drawn(&view, &reach, squares, raster);
+    place(&view, &reach.ink, HL_FINE, reach.half, raster);
+    hl_draw_as_drawn(&view, __builtin_sqrt(view.scale * view.scale), squares, raster);
     hatched = is_hatched(raster);
   }
   if (!hatched) draw_reinked(&view, &reach, squares, raster);

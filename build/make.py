@@ -18,6 +18,7 @@ import buildkit
 import step_bench
 import step_clean
 import step_doctor
+import step_kernels
 import step_models
 import step_serve
 import step_setup
@@ -61,7 +62,6 @@ def parser() -> argparse.ArgumentParser:
     simple = {
         "setup": ("make .venv and node_modules, find or install Chromium", step_setup.main),
         "vendor": ("fetch the pinned third-party files and check their hashes", step_vendor.main),
-        "wheel": ("build the wheel of the core for Pyodide and its lock file", step_wheel.main),
         "models": ("write web/models/index.json and the README's table from the weights' metadata", step_models.main),
         "site": ("put the complete static site into dist/site/ and check it", step_site.main),
         "clean": ("remove dist/ and tool caches; --all also .venv, node_modules and .cache", None),
@@ -74,6 +74,14 @@ def parser() -> argparse.ArgumentParser:
             sub.set_defaults(action=lambda args: step_clean.main(everything=args.all))
         else:
             sub.set_defaults(action=lambda args, action=action: action())
+
+    kernels = commands.add_parser("kernels", help="compile core/kernels/ for WebAssembly and for this machine")
+    kernels.add_argument("--all", action="store_true", help="for every system and processor, all from this machine")
+    kernels.set_defaults(action=lambda args: step_kernels.main(everything=args.all))
+
+    wheel = commands.add_parser("wheel", help="build the wheel of the core for Pyodide and its lock file")
+    wheel.add_argument("--host", action="store_true", help="instead: one for this machine, with its compiled kernels")
+    wheel.set_defaults(action=lambda args: step_wheel.host() if args.host else step_wheel.main())
 
     bench = commands.add_parser("bench", help="measure the core and the page, and update the README's table")
     bench.add_argument("--no-page", action="store_true", help="leave the browser out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import step_kernels
 from buildkit import BUILD, CACHE, CORE, DIST, NODE_MODULES, ROOT, VENV, human, relative, say
 
 TOOL_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
@@ -11,7 +12,7 @@ TOOL_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 
 def main(*, everything: bool) -> int:
     """Remove the folders and say how many bytes they held."""
-    folders = [DIST, *(ROOT / name for name in TOOL_CACHES)]
+    folders = [DIST, step_kernels.LIBRARIES, *(ROOT / name for name in TOOL_CACHES)]
     folders += [path for root in (BUILD, CORE, ROOT / "tests") for path in root.rglob("__pycache__")]
     if everything:
         folders += [VENV, NODE_MODULES, CACHE]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import step_browser
+import step_kernels
 import step_serve
 import step_setup
 import step_vendor
@@ -100,6 +101,29 @@ def vendored() -> Iterator[Finding]:
             yield Finding(source.title, True, f"{source.version}, {size}, as pinned")
 
 
+def kernels() -> Iterator[Finding]:
+    """The C compiler and what it has made."""
+    zig = step_setup.compiler()
+    if zig is None:
+        yield Finding("ziglang", False, step_setup.WITHOUT_COMPILER)
+        return
+    wanted = step_kernels.targets()
+    try:
+        yield Finding("ziglang", True, f"zig {step_kernels.version(zig)}, compiles the kernels")
+        fresh = step_kernels.fresh(zig, wanted)
+    except BuildError as error:
+        yield Finding("ziglang", False, str(error))
+        return
+    if not step_kernels.host_targets(*step_kernels.this_machine()):
+        system, machine = step_kernels.this_machine()
+        yield Finding("kernels", None, f"none for {system} on {machine}, where NumPy computes; those of the page are")
+    made = step_kernels.made()
+    text = f"{len(made)} libraries, {human(total_bytes(made))}, of the present sources"
+    if not fresh:
+        text = ("of older sources" if made else "not compiled yet") + ": `python3 build/make.py kernels`"
+    yield Finding("kernels", True if fresh else None, text)
+
+
 def outcome() -> Iterator[Finding]:
     """The caches, the site and the port."""
     yield Finding("caches", None, f"{relative(CACHE)}, {human(total_bytes(files_under(CACHE)))}")
@@ -116,7 +140,7 @@ def main() -> int:
     """Print the report; 1 when something is missing."""
     marks = {True: "ok", False: "MISSING", None: "note"}
     missing = 0
-    for part in (python, node, browser, vendored, outcome):
+    for part in (python, node, browser, kernels, vendored, outcome):
         for finding in part():
             missing += finding.good is False
             print(f"{marks[finding.good]:>7}  {finding.name}: {finding.text}", flush=True)

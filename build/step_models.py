@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import readme_tables
+import step_kernels
 import step_setup
 from buildkit import (
     BUILD,
-    CORE,
     STAMPS,
     WEB,
     BuildError,
     Stamp,
     digest_of,
-    files_under,
     human,
     run,
     say,
@@ -133,7 +132,7 @@ def ensure() -> list[dict[str, Any]]:
         return []
     step_setup.python_environment()
     stamp = Stamp(STAMPS / "models.json")
-    now = digest_of("models 2", *weights, *files_under(CORE / "handlens"), BUILD / "step_models.py")
+    now = digest_of("models 2", *weights, *step_kernels.package_sources(), BUILD / "step_models.py")
     if stamp.fresh(now, MODELS) and INDEX.is_file():
         return json.loads(INDEX.read_text("utf-8"))  # type: ignore[no-any-return]
     entries = read_index()

@@ -37,6 +37,12 @@ from buildkit import (
 WHEEL_PYTHON = (3, 12)  # Pyodide 0.27 runs CPython 3.12: bytecode for it can only be made by 3.12
 WHEELS = CACHE / "wheels"
 CONSTRAINTS = BUILD / "requirements.lock"
+STAMP = VENV / "handlens-setup.json"
+OPTIONAL = ("ziglang",)  # the C compiler, which not every platform has a wheel of
+WITHOUT_COMPILER = (
+    "the package ziglang is not in .venv (no wheel of it for this platform, or none could be fetched): no kernels are "
+    "compiled, NumPy takes over; `python3 build/make.py setup` tries again."
+)
 
 
 def offline() -> bool:
@@ -123,26 +129,38 @@ def pip_quiet(*arguments: str | Path) -> bool:
 
 
 def install_requirements(wanted: list[str]) -> None:
-    """Install from `.cache/wheels`; what is missing there is downloaded first, once."""
-    pinned = ["--quiet", "--constraint", CONSTRAINTS, *wanted]
+    """Install from `.cache/wheels`; what is missing there is downloaded first, once. OPTIONAL may stay missing."""
+    pinned: list[str | Path] = ["--quiet", "--constraint", CONSTRAINTS]
     local = ["install", "--no-compile", "--no-index", "--find-links", WHEELS, *pinned]
+    download = ["download", "--no-cache-dir", "--only-binary", ":all:", "--dest", WHEELS, *pinned]
     WHEELS.mkdir(parents=True, exist_ok=True)
-    if not pip_quiet(*local):
-        before = total_bytes(files_under(WHEELS))
+    if pip_quiet(*local, *wanted):
+        return
+    before = total_bytes(files_under(WHEELS))
+    if offline() or not pip_quiet(*download, *wanted):
+        wanted = [name for name in wanted if name not in OPTIONAL]
+        if pip_quiet(*local, *wanted):
+            return
         if offline():
             raise BuildError(
                 "the Python packages are not in .cache/wheels and HANDLENS_OFFLINE forbids fetching them: run "
                 "`python3 build/make.py setup` once with a network."
             )
         pip(
-            *("download", "--no-cache-dir", "--only-binary", ":all:", "--dest", WHEELS),
-            *pinned,
+            *download,
+            *wanted,
             why="the Python packages could not be downloaded: no package index answered or it lacks a pinned version "
             "(see above); connect to a network once, after that .cache/ is enough.",
         )
-        fetched = total_bytes(files_under(WHEELS)) - before
-        say("setup", f"downloaded {human(fetched)} of Python packages into .cache/wheels")
-        pip(*local)
+    fetched = total_bytes(files_under(WHEELS)) - before
+    say("setup", f"downloaded {human(fetched)} of Python packages into .cache/wheels")
+    pip(*local, *wanted)
+
+
+def compiler() -> Path | None:
+    """The `zig` of the package `ziglang` in `.venv`, or None where there is none."""
+    places = [*VENV.glob("lib/python3*/site-packages/ziglang/zig"), VENV / "Lib/site-packages/ziglang/zig.exe"]
+    return next((path for path in places if path.is_file()), None)
 
 
 @functools.cache
@@ -157,7 +175,7 @@ def make_environment() -> None:
     base, version = find_python()
     wanted = requirements(version)
     digest = digest_of("venv 2", version, wanted, project_tables(), CONSTRAINTS)
-    stamp = Stamp(VENV / "handlens-setup.json")
+    stamp = Stamp(STAMP)
     if stamp.fresh(digest, VENV) and venv_tool("handlens").exists() and python_version(venv_tool("python")) == version:
         return
     if venv_python_version() != version or not venv_tool("python").exists():
@@ -211,7 +229,11 @@ def install_node_packages(npm: str, folder: Path = ROOT) -> None:
 
 def main() -> int:
     """Make everything that building and testing need; prints what is there."""
+    if compiler() is None:
+        STAMP.unlink(missing_ok=True)  # asked for by hand, so it is tried again
     python_environment()
+    if compiler() is None:
+        say("setup", WITHOUT_COMPILER)
     node_packages()
     chromium = step_browser.require_chromium()
     python = ".".join(map(str, venv_python_version() or ()))

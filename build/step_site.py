@@ -9,6 +9,7 @@ from typing import Any
 
 import site_check
 import site_credits
+import step_kernels
 import step_models
 import step_setup
 import step_vendor
@@ -37,6 +38,7 @@ from buildkit import (
 # pyodide.mjs and pyodide.asm.js arrive by `import`, which no page can count.
 ENGINE = ("pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 PYODIDE = "vendor/pyodide"
+KERNELS = "kernels"  # the standalone modules, for the page's main thread
 
 
 def copy_web(target: Path) -> None:
@@ -67,6 +69,7 @@ def build_record(site: Path, wheel: Path) -> dict[str, Any]:
         "wheel": {"file": f"{PYODIDE}/{wheel.name}", "compiled": "none-any" not in wheel.name},
         "engine_bytes": sum(files[name] for name in engine),
         "engine_files": {name: files[name] for name in engine},
+        "kernels": {name: size for name, size in files.items() if name.startswith(f"{KERNELS}/")},
         "bytes": sum(files.values()),
         "files": files,
     }
@@ -79,6 +82,9 @@ def assemble(site: Path, wheel: Path) -> None:
     copy_vendor(site, sources)
     for path in files_under(step_wheel.OUT):
         shutil.copyfile(path, site / PYODIDE / path.name)
+    for path in step_kernels.wasm_standalone():
+        (site / KERNELS).mkdir(exist_ok=True)
+        shutil.copyfile(path, site / KERNELS / path.name)
     site_credits.write(site / "licences", sources)
     write_text(site / ".nojekyll", "")
     write_json(site / "build.json", build_record(site, wheel))
@@ -88,7 +94,8 @@ def digest(wheel: Path) -> str:
     """Everything that the site depends on."""
     steps = [BUILD / name for name in ("step_site.py", "site_credits.py", "site_check.py", "vendor.lock.json")]
     texts = [*files_under(BUILD / "licences"), ROOT / "LICENSE"]
-    return digest_of("site 1", *files_under(WEB), wheel, *files_under(step_wheel.OUT), *steps, *texts)
+    made = [wheel, *files_under(step_wheel.OUT), *step_kernels.wasm_standalone()]
+    return digest_of("site 2", *files_under(WEB), *made, *steps, *texts)
 
 
 def ensure() -> Path:

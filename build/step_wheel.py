@@ -1,13 +1,22 @@
-"""`wheel`: build the core into a wheel for Pyodide, and the `pyodide-lock.json` that the page loads it from."""
+"""`wheel`: build the core into a wheel for Pyodide, and the `pyodide-lock.json` that the page loads it from.
+
+`wheel --host` builds one for CPython on this machine instead. Each holds the compiled kernels of its own machine and is
+tagged for them; without any, a wheel is `py3-none-any` and NumPy computes.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import step_kernels
 import step_setup
 import step_vendor
 from buildkit import (
@@ -16,11 +25,13 @@ from buildkit import (
     DIST,
     ROOT,
     STAMPS,
+    BuildError,
     Stamp,
     digest_of,
     exclusive,
     files_under,
     human,
+    relative,
     replace_folder,
     run,
     say,
@@ -32,6 +43,7 @@ from buildkit import (
 )
 
 OUT = DIST / "wheel"
+HOST_OUT = DIST / "host-wheel"  # apart: what lies in OUT goes to the site
 LOCK_NAME = "pyodide-lock.json"
 # The one platform tag of Pyodide 0.27 that the lock-file tool accepts.
 TAGS = ("--python-tag", "cp312", "--abi-tag", "cp312", "--platform-tag", "emscripten_3_1_58_wasm32")
@@ -39,19 +51,43 @@ SHIPPED = ("numpy", "handlens")
 ZIP_DATE = (2020, 1, 1, 0, 0, 0)
 
 
-def normalise(wheel: Path) -> None:
-    """Rewrite a wheel with fixed dates, order and modes: the same sources give the same bytes on any day."""
+def read_members(wheel: Path) -> dict[str, bytes]:
+    """Every file of a wheel by its name."""
     with zipfile.ZipFile(wheel) as archive:
-        members = sorted((info.filename, archive.read(info)) for info in archive.infolist() if not info.is_dir())
+        return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+
+
+def write_members(wheel: Path, members: dict[str, bytes]) -> None:
+    """Write a wheel with fixed dates, order and modes: the same sources give the same bytes on any day."""
     # By convention the .dist-info folder comes last, so that it can be read from the end of the file.
-    members.sort(key=lambda member: (".dist-info/" in member[0], member[0]))
+    ordered = sorted(members.items(), key=lambda member: (".dist-info/" in member[0], member[0]))
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in members:
+        for name, data in ordered:
             info = zipfile.ZipInfo(name, ZIP_DATE)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.create_system = 3  # Unix, also when built on Windows
             info.external_attr = 0o644 << 16
             archive.writestr(info, data)
+
+
+def normalise(wheel: Path) -> None:
+    """Rewrite a wheel as write_members() does."""
+    write_members(wheel, read_members(wheel))
+
+
+def record_line(name: str, data: bytes) -> str:
+    """One line of a wheel's RECORD."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest},{len(data)}\n"
+
+
+def add_libraries(wheel: Path, libraries: Iterable[Path]) -> None:
+    """Put compiled kernels into a wheel, where the package looks for them, and into its RECORD."""
+    members = read_members(wheel)
+    added = {path.relative_to(CORE).as_posix(): path.read_bytes() for path in libraries}
+    record = next(name for name in members if name.endswith(".dist-info/RECORD"))
+    members[record] += "".join(record_line(name, data) for name, data in sorted(added.items())).encode()
+    write_members(wheel, {**members, **added})
 
 
 def can_compile() -> bool:
@@ -132,6 +168,7 @@ def build(folder: Path, *, compiled: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with scratch("wheel") as work:
         wheel = build_pure(work)
+        add_libraries(wheel, step_kernels.wasm_side())
         if compiled:
             wheel = compile_wheel(wheel)
         lock = lock_by_tool(wheel) if compiled else lock_by_hand(wheel)
@@ -140,16 +177,60 @@ def build(folder: Path, *, compiled: bool) -> Path:
     return made
 
 
+def host_tags(system: str, machine: str) -> list[str]:
+    """Platform tags of a wheel with this machine's kernels, which need no libc and so run with any."""
+    if system == "linux":
+        return [f"manylinux2014_{machine}", f"manylinux_2_17_{machine}", f"musllinux_1_1_{machine}"]
+    if system == "macos":
+        return [f"macosx_11_0_{'arm64' if machine == 'aarch64' else machine}"]
+    return ["win_amd64"]
+
+
+def retag(wheel: Path, tags: list[str]) -> Path:
+    """Make a `py3-none-any` wheel one for these platforms; returns it under its new name."""
+    members = read_members(wheel)
+    info = next(name for name in members if name.endswith(".dist-info/WHEEL"))
+    record = next(name for name in members if name.endswith(".dist-info/RECORD"))
+    text = members[info].decode().replace("Root-Is-Purelib: true", "Root-Is-Purelib: false")
+    members[info] = re.sub(r"(?m)^Tag: .*\n", "", text).rstrip("\n").encode()
+    members[info] += "".join(f"\nTag: py3-none-{tag}" for tag in tags).encode() + b"\n"
+    lines = members[record].decode().splitlines(keepends=True)
+    members[record] = "".join(
+        record_line(info, members[info]) if line.startswith(f"{info},") else line for line in lines
+    ).encode()
+    wheel.unlink()
+    tagged = wheel.with_name(wheel.name.replace("-any.whl", f"-{'.'.join(tags)}.whl"))
+    write_members(tagged, members)
+    return tagged
+
+
+def build_host(folder: Path) -> Path:
+    """The wheel for CPython on this machine into `folder`: its libraries, and the page's modules for `export`."""
+    system, machine = step_kernels.this_machine()
+    libraries = [step_kernels.LIBRARIES / target.file for target in step_kernels.host_targets(system, machine)]
+    if not libraries or not all(path.is_file() for path in libraries):
+        raise BuildError(
+            f"no kernels are compiled for {system} on {machine}; `python3 build/make.py doctor` says why, and "
+            "`pip install .` gives Handlens without them."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with scratch("wheel") as work:
+        wheel = build_pure(work)
+        add_libraries(wheel, [*libraries, *step_kernels.wasm_standalone()])
+        wheel = retag(wheel, host_tags(system, machine))
+        return Path(shutil.copy(wheel, folder / wheel.name))
+
+
 def digest() -> str:
     """Everything that the wheel depends on."""
-    sources = [*files_under(CORE / "handlens"), ROOT / "LICENSE"]
+    parts = [*step_kernels.package_sources(), *step_kernels.wasm_side(), ROOT / "LICENSE"]
     tools = [BUILD / "step_wheel.py", step_setup.CONSTRAINTS, step_vendor.LOCK]
-    return digest_of("wheel 1", venv_python_version(), can_compile(), step_setup.project_tables(), *sources, *tools)
+    return digest_of("wheel 2", venv_python_version(), can_compile(), step_setup.project_tables(), *parts, *tools)
 
 
 def ensure() -> Path:
     """The wheel of the present sources; built when stale."""
-    step_setup.python_environment()
+    step_kernels.ensure()
     step_vendor.ensure(step_vendor.for_site())
     with exclusive:
         ensure_alone()
@@ -177,4 +258,15 @@ def main() -> int:
     """Build the wheel when stale and say what is there."""
     wheel = ensure()
     say("wheel", f"up to date: {wheel.name}, {human(wheel.stat().st_size)}")
+    return 0
+
+
+def host() -> int:
+    """Build the wheel for this machine and say where it is."""
+    step_kernels.ensure()
+    with exclusive, scratch("host-wheel") as work:
+        wheel = build_host(work / "host-wheel")
+        replace_folder(work / "host-wheel", HOST_OUT)
+    made = HOST_OUT / wheel.name
+    say("wheel", f"{relative(made)}, {human(made.stat().st_size)}")
     return 0

@@ -75,7 +75,7 @@ def sentence(result: subprocess.CompletedProcess[str]) -> str:
 def test_help_names_every_command(root: Path) -> None:
     shown = make(root, dict(os.environ), "--help")
     assert shown.returncode == 0
-    for name in ("serve", "test", "setup", "vendor", "wheel", "models", "site", "bench", "clean", "doctor"):
+    for name in ("serve", "test", "setup", "vendor", "kernels", "wheel", "models", "site", "bench", "clean", "doctor"):
         assert re.search(rf"^    {name} ", shown.stdout, re.MULTILINE), name
         assert make(root, dict(os.environ), name, "--help").returncode == 0
 

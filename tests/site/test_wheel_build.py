@@ -13,7 +13,8 @@ from typing import Any
 import numpy
 import pytest
 import step_wheel
-from buildkit import CORE, files_under, sha256_file, venv_python_version
+from buildkit import CORE, sha256_file, venv_python_version
+from step_kernels import package_sources, wasm_side
 
 needs_312 = pytest.mark.skipif(not step_wheel.can_compile(), reason="bytecode for Pyodide needs Python 3.12 in .venv")
 
@@ -64,7 +65,7 @@ def modules(names: dict[str, bytes], suffix: str) -> set[str]:
 def test_uncompiled_wheel_holds_the_sources(pure: Path) -> None:
     assert pure.name.endswith("-py3-none-any.whl")
     files = members(pure)
-    expected = {path.relative_to(CORE).as_posix() for path in files_under(CORE / "handlens")}
+    expected = {path.relative_to(CORE).as_posix() for path in (*package_sources(), *wasm_side())}
     assert {name for name in files if ".dist-info/" not in name} == expected
     for name in expected:
         assert files[name] == (CORE / name).read_bytes()

@@ -11,6 +11,7 @@ import json
 import time
 from typing import Any
 
+import handlens
 import numpy as np
 from handlens.backends.webgpu import WebgpuBackend
 from handlens.backends.webgpu.browser_gpu import BrowserGpu
@@ -110,6 +111,25 @@ async def made(cells: int = CELLS) -> dict[str, Any]:
     gpu = held["gpu"]
     held["program"] = await gpu.load(recurrence(cells), {}, lambda n, m: told.append([n, m]))
     return {"told": told}
+
+
+async def predicted(nudges: list[float]) -> list[dict[str, Any]]:
+    """A network's logits by NumPy and on the device, after each nudge to its parameters, in place; and the submits."""
+    import js
+
+    layers = [handlens.Conv2D(8, 3), handlens.Conv2D(8, 3, activation="relu"), handlens.Flatten(), handlens.Dense(10)]
+    sides = [handlens.Sequential(layers, (1, 12, 12), seed=2) for _ in range(2)]
+    sides[1].use(WebgpuBackend(held["gpu"]))
+    images = np.random.default_rng(1).random((2, 1, 12, 12), np.float32)
+    found = []
+    for nudge in nudges:
+        for model in sides:
+            model.parameters += np.float32(nudge)
+        before = js.faults.counts.submits
+        logits = [packed(await model.predict_async(images, logits=True)) for model in sides]
+        found.append({"logits": logits, "submits": js.faults.counts.submits - before, "left": sides[1].handed_over})
+    sides[1].forget_programs()
+    return found
 
 
 async def shared(size: int) -> dict[str, Any]:

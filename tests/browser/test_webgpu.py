@@ -106,6 +106,20 @@ def test_a_run_is_one_submit_and_allocates_nothing(fresh: GpuPage) -> None:
     assert after["memory"] == [7, 4 * CELLS + 256 + 64 * 4 + 3 * 64 * 16 + 4 * CELLS]
 
 
+def test_a_prediction_is_one_submit_and_follows_the_parameters(fresh: GpuPage) -> None:
+    fresh.spoil(("count", {}))
+    fresh.ask("opened")
+    found = fresh.ask("predicted", nudges=[0, 0, 0.25, 0, -0.125])
+    assert [turn["submits"] for turn in found] == [2, 1, 2, 1, 2]  # with a prologue where the parameters have changed
+    logits = [[unpacked(side) for side in turn["logits"]] for turn in found]
+    for turn, (expected, mine) in zip(found, logits, strict=True):
+        assert not turn["left"]
+        np.testing.assert_allclose(mine, expected, atol=FORWARD * np.abs(expected).max())
+    assert np.abs(logits[2][0] - logits[1][0]).max() > 0.1
+    assert np.abs(logits[4][0] - logits[3][0]).max() > 0.1
+    assert fresh.ask("state")["memory"] == [0, 0]
+
+
 def test_records_that_nobody_reads_are_dropped_oldest_first(fresh: GpuPage) -> None:
     fresh.ask("opened")
     fresh.ask("made")

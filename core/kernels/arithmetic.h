@@ -52,6 +52,22 @@ HL_INLINE float hl_largest(hl_vec x) {
 }
 
 // The first `count` < HL_LANES lanes; the others are `rest` when loaded and left alone when stored.
+#if defined(__AVX2__) && __has_builtin(__builtin_masked_load)
+typedef _Bool hl_lanes_there __attribute__((ext_vector_type(HL_LANES)));
+typedef float hl_lanes_of __attribute__((ext_vector_type(HL_LANES)));
+
+HL_INLINE hl_lanes_there hl_first(ptrdiff_t count) {
+  hl_ivec lane;
+  for (int k = 0; k < HL_LANES; k++) lane[k] = k;
+  return __builtin_convertvector(lane < (int32_t)count, hl_lanes_there);
+}
+HL_INLINE hl_vec hl_load_some(const float *from, ptrdiff_t count, float rest) {
+  return (hl_vec)__builtin_masked_load(hl_first(count), from, (hl_lanes_of)hl_splat(rest));
+}
+HL_INLINE void hl_store_some(float *to, ptrdiff_t count, hl_vec value) {
+  __builtin_masked_store(hl_first(count), (hl_lanes_of)value, to);
+}
+#else
 HL_INLINE hl_vec hl_load_some(const float *from, ptrdiff_t count, float rest) {
   hl_vec value = hl_splat(rest);
   for (int k = 0; k < HL_LANES; k++)
@@ -61,6 +77,18 @@ HL_INLINE hl_vec hl_load_some(const float *from, ptrdiff_t count, float rest) {
 HL_INLINE void hl_store_some(float *to, ptrdiff_t count, hl_vec value) {
   for (int k = 0; k < HL_LANES; k++)
     if (k < count) to[k] = value[k];
+}
+#endif
+
+// Up to HL_LANES values.
+HL_INLINE hl_vec hl_load_up_to(const float *from, ptrdiff_t count) {
+  return count >= HL_LANES ? hl_load(from) : hl_load_some(from, count, 0);
+}
+HL_INLINE void hl_store_up_to(float *to, ptrdiff_t count, hl_vec value) {
+  if (count >= HL_LANES)
+    hl_store(to, value);
+  else
+    hl_store_some(to, count, value);
 }
 
 // ---- functions

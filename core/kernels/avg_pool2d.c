@@ -28,8 +28,12 @@ HL_INLINE void pair1(ptrdiff_t k, const float *top, const float *bottom, float *
   y[k] = (top[2 * k] + top[2 * k + 1] + bottom[2 * k] + bottom[2 * k + 1]) * 0.25f;
 }
 
-HL_INLINE void fold(const float *restrict x, float *restrict y, ptrdiff_t count, ptrdiff_t stride) {
-  for (ptrdiff_t k = 0; k < count; k++) y[k] += x[k * stride];
+// One cell of `count` windows.
+HL_INLINE void fold(const float *x, float *y, ptrdiff_t count, ptrdiff_t stride) {
+  ptrdiff_t k = 0;
+  if (stride <= 2)
+    for (; k + 4 <= count; k += 4) hl_store4(y + k, hl_load4(y + k) + hl_take4(x + k * stride, stride));
+  for (; k < count; k++) y[k] += x[k * stride];
 }
 
 // A row of windows of any kind, a cell of all of them after the other.

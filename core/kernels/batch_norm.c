@@ -36,16 +36,16 @@ HL_INLINE affine settle(const hl_call *call, ptrdiff_t c, ptrdiff_t count, hl_ve
                         int moves) {
   const float momentum = (float)call->attr[MOMENTUM], rest = (float)(1 - call->attr[MOMENTUM]);
   const hl_vec inv_std = 1.0f / hl_sqrt(variance + (float)call->attr[EPSILON]);
-  hl_set_channels(hl_floats(call->out[MEAN]) + c, count, mean);
-  hl_set_channels(hl_floats(call->out[INV_STD]) + c, count, inv_std);
+  hl_store_up_to(hl_floats(call->out[MEAN]) + c, count, mean);
+  hl_store_up_to(hl_floats(call->out[INV_STD]) + c, count, inv_std);
   const hl_vec batch[2] = {mean, variance};
   for (int k = 0; moves && k < 2; k++) {
     float *running = hl_floats(call->update[k]) + c;
-    hl_set_channels(running, count, hl_channels(running, count) * momentum + batch[k] * rest);
+    hl_store_up_to(running, count, hl_load_up_to(running, count) * momentum + batch[k] * rest);
   }
-  const hl_vec gamma = hl_channels(hl_floats(call->in[GAMMA]) + c, count);
+  const hl_vec gamma = hl_load_up_to(hl_floats(call->in[GAMMA]) + c, count);
   const hl_vec scale = gamma * inv_std;
-  return (affine){scale, hl_channels(hl_floats(call->in[BETA]) + c, count) - lost * scale, mean};
+  return (affine){scale, hl_load_up_to(hl_floats(call->in[BETA]) + c, count) - lost * scale, mean};
 }
 
 static void run_columns(const hl_call *call, const hl_maps *m) {
@@ -60,7 +60,7 @@ static void run_columns(const hl_call *call, const hl_maps *m) {
     const affine t = settle(call, c, count, mean, lost, variance, m->n > 1);
     for (ptrdiff_t n = 0; n < m->n; n++) {
       const ptrdiff_t at = n * m->channels + c;
-      hl_set_channels(y + at, count, normalised(hl_channels(x + at, count), &t));
+      hl_store_up_to(y + at, count, normalised(hl_load_up_to(x + at, count), &t));
     }
   }
 }

@@ -32,11 +32,11 @@ static void row(const float *x, const float *dy, float *dx, ptrdiff_t count, con
 
 // Up to HL_LANES channels' sums into the outputs, and as dx's terms.
 HL_INLINE affine settle(const hl_call *call, ptrdiff_t c, ptrdiff_t count, hl_vec dgamma, hl_vec dbeta, float values) {
-  hl_set_channels(hl_floats(call->out[DGAMMA]) + c, count, dgamma);
-  hl_set_channels(hl_floats(call->out[DBETA]) + c, count, dbeta);
-  const hl_vec inv_std = hl_channels(hl_floats(call->in[INV_STD]) + c, count);
-  const hl_vec factor = hl_channels(hl_floats(call->in[GAMMA]) + c, count) * inv_std;
-  return (affine){hl_channels(hl_floats(call->in[MEAN]) + c, count), factor, factor * inv_std * dgamma / values,
+  hl_store_up_to(hl_floats(call->out[DGAMMA]) + c, count, dgamma);
+  hl_store_up_to(hl_floats(call->out[DBETA]) + c, count, dbeta);
+  const hl_vec inv_std = hl_load_up_to(hl_floats(call->in[INV_STD]) + c, count);
+  const hl_vec factor = hl_load_up_to(hl_floats(call->in[GAMMA]) + c, count) * inv_std;
+  return (affine){hl_load_up_to(hl_floats(call->in[MEAN]) + c, count), factor, factor * inv_std * dgamma / values,
                   factor * dbeta / values};
 }
 
@@ -45,14 +45,14 @@ static void run_columns(const hl_call *call, const hl_maps *m) {
   float *dx = hl_floats(call->out[DX]);
   for (ptrdiff_t c = 0; c < m->channels; c += HL_LANES) {
     const ptrdiff_t count = hl_min(HL_LANES, m->channels - c);
-    const hl_vec mean = hl_channels(hl_floats(call->in[MEAN]) + c, count);
-    const hl_doubles inv_std = hl_widen(hl_channels(hl_floats(call->in[INV_STD]) + c, count));
+    const hl_vec mean = hl_load_up_to(hl_floats(call->in[MEAN]) + c, count);
+    const hl_doubles inv_std = hl_widen(hl_load_up_to(hl_floats(call->in[INV_STD]) + c, count));
     const hl_vec dbeta = hl_narrow(hl_column_sums(m, dy, dy, c, count, hl_itself, hl_splat(0)));
     const hl_vec dgamma = hl_narrow(hl_column_sums(m, x, dy, c, count, hl_product_around, mean) * inv_std);
     const affine t = settle(call, c, count, dgamma, dbeta, (float)m->n);
     for (ptrdiff_t n = 0; n < m->n; n++) {
       const ptrdiff_t at = n * m->channels + c;
-      hl_set_channels(dx + at, count, of(hl_channels(x + at, count), hl_channels(dy + at, count), &t));
+      hl_store_up_to(dx + at, count, of(hl_load_up_to(x + at, count), hl_load_up_to(dy + at, count), &t));
     }
   }
 }

@@ -22,17 +22,6 @@ HL_INLINE hl_error hl_check_amounts(const hl_call *call) {
 HL_INLINE int64_t hl_line_room(int64_t width) { return hl_room(width + 2 + HL_LANES); }
 HL_INLINE float *hl_line(char *scratch) { return (float *)scratch + 1; }
 
-// Vectors that may be cut off by the row's end.
-HL_INLINE hl_vec hl_part(const float *from, ptrdiff_t count) {
-  return count >= HL_LANES ? hl_load(from) : hl_load_some(from, count, 0);
-}
-HL_INLINE void hl_set_part(float *to, ptrdiff_t count, hl_vec value) {
-  if (count >= HL_LANES)
-    hl_store(to, value);
-  else
-    hl_store_some(to, count, value);
-}
-
 HL_INLINE hl_vec hl_clip(hl_vec x) { return hl_at_most(hl_at_least(x, hl_splat(0)), hl_splat(1)); }
 
 #endif

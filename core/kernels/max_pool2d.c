@@ -22,8 +22,24 @@ HL_INLINE void pair1(ptrdiff_t k, const float *top, const float *bottom, float *
   y[k] = hl_maximum_one(hl_maximum_one(top[2 * k], top[2 * k + 1]), hl_maximum_one(bottom[2 * k], bottom[2 * k + 1]));
 }
 
-HL_INLINE void fold(const float *restrict x, float *restrict y, ptrdiff_t count, ptrdiff_t stride) {
-  for (ptrdiff_t k = 0; k < count; k++) y[k] = hl_maximum_one(y[k], x[k * stride]);
+HL_INLINE void fold8(ptrdiff_t k, const float *x, float *y, ptrdiff_t stride) {
+  hl_store8(y + k, hl_maximum8(hl_load8(y + k), hl_take8(x + k * stride, stride)));
+}
+HL_INLINE void fold4(ptrdiff_t k, const float *x, float *y, ptrdiff_t stride) {
+  hl_store4(y + k, hl_maximum4(hl_load4(y + k), hl_take4(x + k * stride, stride)));
+}
+HL_INLINE void fold1(ptrdiff_t k, const float *x, float *y, ptrdiff_t stride) {
+  y[k] = hl_maximum_one(y[k], x[k * stride]);
+}
+
+// One cell of `count` windows. The maximum may be taken twice, so that a row can end in a whole vector.
+HL_INLINE void fold(const float *x, float *y, ptrdiff_t count, ptrdiff_t stride) {
+  if (stride == 1)
+    HL_ALONG_ROW(count, fold, x, y, 1);
+  else if (stride == 2)
+    HL_ALONG_ROW(count, fold, x, y, 2);
+  else
+    for (ptrdiff_t k = 0; k < count; k++) fold1(k, x, y, stride);
 }
 
 // A row of windows of any kind, a cell of all of them after the other.
@@ -37,13 +53,7 @@ static void fold_row(const hl_window *g, ptrdiff_t p, const float *x, float *y) 
     for (ptrdiff_t j = 0; j < reach; j++) {
       hl_pool_columns(g, j, &begin, &end);
       if (begin >= end) continue;
-      const float *first = line + begin * stride + j - g->left;
-      if (stride == 1)
-        fold(first, y + begin, end - begin, 1);
-      else if (stride == 2)
-        fold(first, y + begin, end - begin, 2);
-      else
-        fold(first, y + begin, end - begin, stride);
+      fold(line + begin * stride + j - g->left, y + begin, end - begin, stride);
     }
   }
 }

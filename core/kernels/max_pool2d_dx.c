@@ -60,7 +60,18 @@ static void pairs_plane(const hl_window *g, const float *x, const float *y, cons
 
 // Gives dy to those of `count` cells that hold the maximum `open`, which is NaN, equal to nothing, once it is found.
 HL_INLINE void share(const float *x, float *open, const float *dy, float *dx, ptrdiff_t count, ptrdiff_t stride) {
-  for (ptrdiff_t k = 0; k < count; k++) {
+  ptrdiff_t k = 0;
+  for (; stride <= 2 && k + 4 <= count; k += 4) {
+    const hl_four most = hl_load4(open + k);
+    const hl_ifour hit = hl_take4(x + k * stride, stride) == most;
+    const hl_four part = (hl_four)(hit & (hl_ifour)hl_load4(dy + k));
+    hl_store4(open + k, (hl_four)(hit | (hl_ifour)most));  // all bits set: a NaN
+    if (stride == 1)
+      hl_store4(dx + k, hl_load4(dx + k) + part);
+    else
+      for (int j = 0; j < 4; j++) dx[(k + j) * stride] += part[j];
+  }
+  for (; k < count; k++) {
     const int hit = x[k * stride] == open[k];
     dx[k * stride] += hit ? dy[k] : 0;
     open[k] = hit ? __builtin_nanf("") : open[k];

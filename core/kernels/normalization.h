@@ -23,17 +23,6 @@ HL_INLINE int hl_per_channel(const hl_call *call, int32_t channels, int vectors)
   return 1;
 }
 
-// Values of up to HL_LANES channels next to each other, `count` of them.
-HL_INLINE hl_vec hl_channels(const float *from, ptrdiff_t count) {
-  return count >= HL_LANES ? hl_load(from) : hl_load_some(from, count, 0);
-}
-HL_INLINE void hl_set_channels(float *to, ptrdiff_t count, hl_vec value) {
-  if (count >= HL_LANES)
-    hl_store(to, value);
-  else
-    hl_store_some(to, count, value);
-}
-
 // Sum of f over channel `c`, each row in float32, the rows in float64.
 HL_INLINE double hl_channel_sum(const hl_maps *m, const float *a, const float *b, ptrdiff_t c, hl_term *f,
                                 float parameter) {
@@ -51,7 +40,7 @@ HL_INLINE hl_doubles hl_column_sums(const hl_maps *m, const float *a, const floa
   hl_doubles total = {0};
   for (ptrdiff_t n = 0; n < m->n; n++) {
     const ptrdiff_t at = n * m->channels + c;
-    total += hl_widen(f(hl_channels(a + at, count), hl_channels(b + at, count), parameter));
+    total += hl_widen(f(hl_load_up_to(a + at, count), hl_load_up_to(b + at, count), parameter));
   }
   return total;
 }

@@ -29,7 +29,10 @@ HL_INLINE int hl_pool_of_pairs(const hl_window *g) {
 HL_INLINE void hl_pool_columns(const hl_window *g, ptrdiff_t j, ptrdiff_t *begin, ptrdiff_t *end) {
   const ptrdiff_t first = g->left - j, past = (ptrdiff_t)g->w + g->left - j;  // first <= q stride < past
   *begin = first > 0 ? (first + g->stride_w - 1) / g->stride_w : 0;
-  *end = past > 0 ? hl_min(g->q, (past + g->stride_w - 1) / g->stride_w) : 0;
+  if ((ptrdiff_t)(g->q - 1) * g->stride_w < past)
+    *end = g->q;  // as nearly always: a division a cell of every row would be much of the time
+  else
+    *end = past > 0 ? (past + g->stride_w - 1) / g->stride_w : 0;
 }
 
 // The columns of a window that can meet the image at all, whatever the window.
@@ -68,6 +71,14 @@ HL_INLINE void hl_split8(const float *from, hl_eight *even, hl_eight *odd) {
   const hl_eight a = hl_load8(from), b = hl_load8(from + 8);
   *even = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
   *odd = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+}
+// Four or eight values `stride` (1 or 2) apart, and nothing read beyond the last of them.
+HL_INLINE hl_four hl_take4(const float *from, ptrdiff_t stride) {
+  return stride == 1 ? hl_load4(from) : __builtin_shufflevector(hl_load4(from), hl_load4(from + 3), 0, 2, 5, 7);
+}
+HL_INLINE hl_eight hl_take8(const float *from, ptrdiff_t stride) {
+  if (stride == 1) return hl_load8(from);
+  return __builtin_shufflevector(hl_load8(from), hl_load8(from + 7), 0, 2, 4, 6, 9, 11, 13, 15);
 }
 HL_INLINE void hl_zip4(float *to, hl_four even, hl_four odd) {
   hl_store4(to, __builtin_shufflevector(even, odd, 0, 4, 1, 5));

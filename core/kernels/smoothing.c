@@ -17,15 +17,17 @@ ptrdiff_t smoothing_check(const hl_call *call) {
 static void row(const float *above, const float *x, const float *below, float *line, float *y, ptrdiff_t w,
                 float amount, const pen *t) {
   for (ptrdiff_t j = 0; j < w; j += HL_LANES) {
-    const hl_vec here = hl_part(x + j, w - j), none = {0};
-    const hl_vec ends = (above ? hl_part(above + j, w - j) : none) + (below ? hl_part(below + j, w - j) : none);
-    hl_store(line + j, here + here + ends);
+    const hl_vec here = hl_load_up_to(x + j, w - j);
+    hl_vec sum = here + here;
+    if (above) sum += hl_load_up_to(above + j, w - j);
+    if (below) sum += hl_load_up_to(below + j, w - j);
+    hl_store(line + j, sum);
   }
   line[-1] = line[w] = 0;
   for (ptrdiff_t j = 0; j < w; j += HL_LANES) {
-    const hl_vec middle = hl_load(line + j), here = hl_part(x + j, w - j);
+    const hl_vec middle = hl_load(line + j), here = hl_load_up_to(x + j, w - j);
     const hl_vec sum = middle + middle + hl_load(line + j - 1) + hl_load(line + j + 1);
-    hl_set_part(y + j, w - j, here + (hl_clip(sum * t->gain + t->shift) - here) * amount);
+    hl_store_up_to(y + j, w - j, here + (hl_clip(sum * t->gain + t->shift) - here) * amount);
   }
 }
 

@@ -7,26 +7,16 @@ ptrdiff_t softmax_check(const hl_call *call) {
   return hl_check_alike(call);
 }
 
-HL_INLINE hl_vec load(const float *from, ptrdiff_t count) {
-  return count >= HL_LANES ? hl_load(from) : hl_load_some(from, count, 0);
-}
-HL_INLINE void store(float *to, ptrdiff_t count, hl_vec value) {
-  if (count >= HL_LANES)
-    hl_store(to, value);
-  else
-    hl_store_some(to, count, value);
-}
-
 // `count` <= HL_LANES columns whose elements lie `step` apart.
 static void columns(const float *x, float *y, ptrdiff_t n, ptrdiff_t step, ptrdiff_t count) {
-  hl_vec most = load(x, count), sum = {0};
-  for (ptrdiff_t k = 1; k < n; k++) most = hl_maximum(most, load(x + k * step, count));
+  hl_vec most = hl_load_up_to(x, count), sum = {0};
+  for (ptrdiff_t k = 1; k < n; k++) most = hl_maximum(most, hl_load_up_to(x + k * step, count));
   for (ptrdiff_t k = 0; k < n; k++) {
-    const hl_vec e = hl_exp(load(x + k * step, count) - most);
-    store(y + k * step, count, e);
+    const hl_vec e = hl_exp(hl_load_up_to(x + k * step, count) - most);
+    hl_store_up_to(y + k * step, count, e);
     sum += e;
   }
-  for (ptrdiff_t k = 0; k < n; k++) store(y + k * step, count, load(y + k * step, count) / sum);
+  for (ptrdiff_t k = 0; k < n; k++) hl_store_up_to(y + k * step, count, hl_load_up_to(y + k * step, count) / sum);
 }
 
 void softmax_run(const hl_call *call) {

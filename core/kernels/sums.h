@@ -39,10 +39,9 @@ HL_INLINE hl_vec hl_difference_square(hl_vec a, hl_vec b, hl_vec parameter) {
 // The last, partial vector's terms with 0 beyond it. (0 loaded there would not do: 0 - centre is a term.)
 HL_INLINE hl_vec hl_last_term(const float *a, const float *b, ptrdiff_t count, hl_term *f, hl_vec parameter) {
   const hl_vec last = f(hl_load_some(a, count, 0), hl_load_some(b, count, 0), parameter);
-  hl_vec kept = {0};
-  for (int k = 0; k < HL_LANES; k++)
-    if (k < count) kept[k] = last[k];
-  return kept;
+  hl_ivec lane;
+  for (int k = 0; k < HL_LANES; k++) lane[k] = k;
+  return hl_keep(lane < (int32_t)count, last);
 }
 
 // Sum of f over `count` places; `b` may be `a` where f does not read it.

@@ -11,14 +11,14 @@ static void row(const float *above, const float *x, const float *below, float *l
                 float amount) {
   for (ptrdiff_t j = 0; j < w; j += HL_LANES) {
     const ptrdiff_t left = w - j;
-    const hl_vec ends = hl_maximum(hl_part(above + j, left), hl_part(below + j, left));
-    hl_store(line + j, hl_maximum(ends, hl_part(x + j, left)));
+    const hl_vec ends = hl_maximum(hl_load_up_to(above + j, left), hl_load_up_to(below + j, left));
+    hl_store(line + j, hl_maximum(ends, hl_load_up_to(x + j, left)));
   }
   line[-1] = line[w] = -__builtin_inff();
   for (ptrdiff_t j = 0; j < w; j += HL_LANES) {
-    const hl_vec sides = hl_maximum(hl_load(line + j - 1), hl_load(line + j + 1)), here = hl_part(x + j, w - j);
+    const hl_vec sides = hl_maximum(hl_load(line + j - 1), hl_load(line + j + 1)), here = hl_load_up_to(x + j, w - j);
     const hl_vec most = hl_maximum(sides, hl_load(line + j));
-    hl_set_part(y + j, w - j, hl_clip(here + (most - here) * amount));
+    hl_store_up_to(y + j, w - j, hl_clip(here + (most - here) * amount));
   }
 }
 

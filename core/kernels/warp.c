@@ -4,42 +4,52 @@
 // The products are never formed: a row's splines meet the field once a row, which leaves one short sum a pixel.
 #include "images.h"
 
-enum { AFFINE = 3, BORDER = 3, LARGEST = 1 << 24 };  // LARGEST: pixels, up to here a pixel's number is exact in float32
+// LARGEST: pixels; up to here a pixel's number is exact in float32. MOST_CELLS: the field's terms are a 32-bit number.
+enum { AFFINE = 3, BORDER = 3, LARGEST = 1 << 24, MOST_CELLS = 1 << 15 };
 
 typedef int32_t number __attribute__((may_alias));  // stored by vectors that are float to the compiler
 
+// Rows are `wide` values long in scratch memory, W rounded up to whole vectors: what lies beyond W is never looked at.
 typedef struct {
-  ptrdiff_t h, w, splines;                   // splines along an axis, 0 where the displacement is affine
-  float *v, *u, *rows, *columns, *weight;    // (H), (W), (H, splines), (splines, W), (splines)
-  float *down, *right, *framed;              // (H, W) twice: where a pixel is read, then the shares of the far corners
-  number *corner;                            // (H, W): the near corner's number in the framed image
+  ptrdiff_t h, w, wide, splines;       // splines along an axis, 0 where the displacement is affine
+  float *v, *u, *home;                 // (H), (wide), (wide): from -1 to 1 over the rows, over the columns; columns
+  float *rows, *columns, *weight;      // (H, splines), (splines, wide), (splines)
+  float *down, *right, *framed;        // (H, wide) twice: where a pixel is read, then the shares of the far corners
+  number *corner;                      // (H, wide): the near corner's number in the framed image
 } plan;
 
-HL_INLINE int64_t pieces(int64_t h, int64_t w, int64_t splines, int64_t framed, plan *p, char *left) {
-  const int64_t pixels = h * w;
-  const int64_t room[] = {h,      w,      hl_times(h, splines), hl_times(splines, w), splines,
-                          pixels, pixels, framed,               pixels};
-  float **piece[] = {&p->v, &p->u, &p->rows, &p->columns, &p->weight, &p->down, &p->right, &p->framed};
+enum { PIECES = 10 };
+
+// Cuts the pieces from `left`, or says how many bytes they take where it is NULL.
+HL_INLINE int64_t pieces(plan *p, char *left) {
+  const int64_t h = p->h, wide = p->wide, map = hl_times(h, wide), frame = (h + 2) * (p->w + 2);
+  const int64_t rows = hl_times(h, p->splines), columns = hl_times(p->splines, wide);
+  const int64_t room[PIECES] = {h, wide, wide, rows, columns, p->splines, map, map, frame, map};
+  float **piece[] = {&p->v, &p->u, &p->home, &p->rows, &p->columns, &p->weight, &p->down, &p->right, &p->framed};
   int64_t bytes = 0;
-  for (int k = 0; k < 9; k++) bytes += hl_room(room[k]);
+  for (int k = 0; k < PIECES; k++) bytes += hl_room(room[k]);
   if (!left) return bytes;
-  for (int k = 0; k < 8; k++) *piece[k] = hl_cut(&left, (ptrdiff_t)room[k]);
+  for (int k = 0; k < PIECES - 1; k++) *piece[k] = hl_cut(&left, (ptrdiff_t)room[k]);
   p->corner = (number *)left;
   return bytes;
+}
+
+HL_INLINE plan plan_of(const hl_tensor *x, ptrdiff_t cells) {
+  const ptrdiff_t w = x->dim[3], wide = (w + HL_LANES - 1) / HL_LANES * HL_LANES;
+  return (plan){.h = x->dim[2], .w = w, .wide = wide, .splines = cells ? cells + BORDER : 0};
 }
 
 ptrdiff_t warp_check(const hl_call *call) {
   const hl_error error = hl_check_images(call);
   if (error) return error;
   const hl_tensor *x = call->in[0], *field = call->in[1];
-  const int64_t h = x->dim[2], w = x->dim[3], framed = (h + 2) * (w + 2);
   int32_t cells;
-  plan unused;
-  if (!hl_whole(call, 0, 0, LARGEST, &cells)) return HL_E_ATTRIBUTE;
-  const int64_t splines = cells ? (int64_t)cells + BORDER : 0;
-  if (framed > LARGEST || field->rank != 3 || field->dim[0] != x->dim[0] || field->dim[1] != 2) return HL_E_SHAPE;
-  if (field->dim[2] != AFFINE + splines * splines) return HL_E_SHAPE;
-  return hl_scratch(pieces(h, w, splines, framed, &unused, NULL));
+  if (!hl_whole(call, 0, 0, MOST_CELLS, &cells)) return HL_E_ATTRIBUTE;
+  if (((int64_t)x->dim[2] + 2) * ((int64_t)x->dim[3] + 2) > LARGEST) return HL_E_SHAPE;
+  plan p = plan_of(x, cells);
+  if (field->rank != 3 || field->dim[0] != x->dim[0] || field->dim[1] != 2) return HL_E_SHAPE;
+  if (field->dim[2] != AFFINE + (int64_t)p.splines * p.splines) return HL_E_SHAPE;
+  return hl_scratch(pieces(&p, NULL));
 }
 
 // From -1 to 1 over an axis; 0 where it has one pixel.
@@ -55,29 +65,35 @@ static float spline(ptrdiff_t k, ptrdiff_t i, ptrdiff_t size, ptrdiff_t cells) {
 }
 
 static void prepare(plan *p) {
+  const ptrdiff_t cells = p->splines - BORDER;
   prepare_axis(p->v, p->h);
   prepare_axis(p->u, p->w);
+  for (ptrdiff_t j = p->w; j < p->wide; j++) p->u[j] = 0;
+  for (ptrdiff_t j = 0; j < p->wide; j++) p->home[j] = (float)(j + 1);
   for (ptrdiff_t k = 0; k < p->splines; k++) {
-    const ptrdiff_t cells = p->splines - BORDER;
     for (ptrdiff_t i = 0; i < p->h; i++) p->rows[i * p->splines + k] = spline(k, i, p->h, cells);
-    for (ptrdiff_t j = 0; j < p->w; j++) p->columns[k * p->w + j] = spline(k, j, p->w, cells);
+    for (ptrdiff_t j = 0; j < p->wide; j++) p->columns[k * p->wide + j] = j < p->w ? spline(k, j, p->w, cells) : 0;
   }
   hl_zero(p->framed, (p->h + 2) * (p->w + 2));
 }
 
-// Where the pixels of row i are read along one axis, in the framed image: home + f0 + f1 v + f2 u + its splines.
-static void place_row(const plan *p, const float *field, ptrdiff_t i, int across, float *place) {
-  const float *weights = field + AFFINE, *row = p->rows + i * p->splines;
-  const float constant = field[0] + field[1] * p->v[i] + (across ? 1 : (float)(i + 1));
-  for (ptrdiff_t b = 0; b < p->splines; b++) p->weight[b] = 0;
-  for (ptrdiff_t a = 0; a < p->splines; a++)
+// The weights of the columns' splines in row i: the rows' splines there, of which four at most are not 0, on the field.
+static void weigh(const plan *p, const float *field, ptrdiff_t i) {
+  const float *row = p->rows + i * p->splines;
+  float *restrict weight = p->weight;
+  for (ptrdiff_t b = 0; b < p->splines; b++) weight[b] = 0;
+  for (ptrdiff_t a = 0; a < p->splines; a++) {
+    const float *restrict weights = field + AFFINE + a * p->splines;
     if (row[a] != 0)
-      for (ptrdiff_t b = 0; b < p->splines; b++) p->weight[b] += row[a] * weights[a * p->splines + b];
-  for (ptrdiff_t j = 0; j < p->w; j++) place[j] = constant + field[2] * p->u[j];
-  for (ptrdiff_t b = 0; b < p->splines; b++)
-    for (ptrdiff_t j = 0; j < p->w; j++) place[j] += p->weight[b] * p->columns[b * p->w + j];
-  if (across)
-    for (ptrdiff_t j = 0; j < p->w; j++) place[j] += (float)j;
+      for (ptrdiff_t b = 0; b < p->splines; b++) weight[b] += row[a] * weights[b];
+  }
+}
+
+// Where the pixels of row i are read along one axis, in the framed image: `home` + f0 + f1 v + f2 u + splines.
+HL_INLINE hl_vec place(const plan *p, const float *field, ptrdiff_t i, ptrdiff_t j, hl_vec home) {
+  hl_vec moved = hl_load(p->u + j) * field[2] + (field[0] + field[1] * p->v[i]);
+  for (ptrdiff_t b = 0; b < p->splines; b++) moved += hl_load(p->columns + b * p->wide + j) * p->weight[b];
+  return moved + home;
 }
 
 // Places into a corner within [0, last] and the share of the one after it. Beyond the frame all is 0, as on it. A NaN
@@ -90,46 +106,51 @@ HL_INLINE hl_ivec split(hl_vec place, ptrdiff_t last, hl_vec *share) {
   return corner;
 }
 
-static void find_corners(const plan *p) {
-  const ptrdiff_t pixels = p->h * p->w;
-  for (ptrdiff_t k = 0; k < pixels; k += HL_LANES) {
-    hl_vec down, right;
-    const ptrdiff_t left = pixels - k;
-    const hl_ivec line = split(hl_part(p->down + k, left), p->h, &down);
-    const hl_ivec column = split(hl_part(p->right + k, left), p->w, &right);
-    hl_set_part(p->down + k, left, down);
-    hl_set_part(p->right + k, left, right);
-    hl_set_part((float *)p->corner + k, left, (hl_vec)(line * (int32_t)(p->w + 2) + column));
+static void find_corners(const plan *p, const float *field, const float *across) {
+  for (ptrdiff_t i = 0; i < p->h; i++) {
+    float *down = p->down + i * p->wide, *right = p->right + i * p->wide;
+    float *corner = (float *)(p->corner + i * p->wide);
+    weigh(p, field, i);
+    const hl_vec home = hl_splat((float)(i + 1));
+    for (ptrdiff_t j = 0; j < p->wide; j += HL_LANES) hl_store(down + j, place(p, field, i, j, home));
+    weigh(p, across, i);
+    for (ptrdiff_t j = 0; j < p->wide; j += HL_LANES) {
+      hl_vec far_down, far_right;
+      const hl_ivec line = split(hl_load(down + j), p->h, &far_down);
+      const hl_ivec column = split(place(p, across, i, j, hl_load(p->home + j)), p->w, &far_right);
+      hl_store(down + j, far_down);
+      hl_store(right + j, far_right);
+      hl_store(corner + j, (hl_vec)(line * (int32_t)(p->w + 2) + column));
+    }
   }
 }
 
 // Three mixtures a + t (b - a): exact where a share is 0.
 static void sample(const plan *p, float *restrict y) {
-  const float *restrict framed = p->framed, *restrict down = p->down, *restrict right = p->right;
-  const ptrdiff_t pixels = p->h * p->w, stride = p->w + 2;
-  for (ptrdiff_t k = 0; k < pixels; k++) {
-    const float *at = framed + p->corner[k];
-    const float above = at[0] + (at[1] - at[0]) * right[k];
-    const float below = at[stride] + (at[stride + 1] - at[stride]) * right[k];
-    y[k] = above + (below - above) * down[k];
+  const ptrdiff_t stride = p->w + 2;
+  for (ptrdiff_t i = 0; i < p->h; i++, y += p->w) {
+    const float *restrict framed = p->framed, *restrict down = p->down + i * p->wide;
+    const float *restrict right = p->right + i * p->wide;
+    const number *restrict corner = p->corner + i * p->wide;
+    for (ptrdiff_t j = 0; j < p->w; j++) {
+      const float *at = framed + corner[j];
+      const float above = at[0] + (at[1] - at[0]) * right[j];
+      const float below = at[stride] + (at[stride + 1] - at[stride]) * right[j];
+      y[j] = above + (below - above) * down[j];
+    }
   }
 }
 
 void warp_run(const hl_call *call) {
   const hl_tensor *images = call->in[0];
   const ptrdiff_t n = images->dim[0], channels = images->dim[1], terms = call->in[1]->dim[2];
-  const ptrdiff_t cells = (ptrdiff_t)call->attr[0];
-  plan p = {.h = images->dim[2], .w = images->dim[3], .splines = cells ? cells + BORDER : 0};
   const float *x = hl_floats(images), *field = hl_floats(call->in[1]);
   float *y = hl_floats(call->out[0]);
-  pieces(p.h, p.w, p.splines, (p.h + 2) * (p.w + 2), &p, call->scratch);
+  plan p = plan_of(images, (ptrdiff_t)call->attr[0]);
+  pieces(&p, call->scratch);
   prepare(&p);
   for (ptrdiff_t k = 0; k < n; k++, field += 2 * terms) {
-    for (ptrdiff_t i = 0; i < p.h; i++) {
-      place_row(&p, field, i, 0, p.down + i * p.w);
-      place_row(&p, field + terms, i, 1, p.right + i * p.w);
-    }
-    find_corners(&p);
+    find_corners(&p, field, field + terms);
     for (ptrdiff_t c = 0; c < channels; c++, x += p.h * p.w, y += p.h * p.w) {
       for (ptrdiff_t i = 0; i < p.h; i++) hl_copy(p.framed + (i + 1) * (p.w + 2) + 1, x + i * p.w, p.w);
       sample(&p, y);

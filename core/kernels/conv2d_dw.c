@@ -4,7 +4,7 @@
 // kernels side by side, and a tile of KR kernel cells by a panel of kernels stays in registers: the pixels of x are read
 // where they lie, no patch is ever unfolded. Each run's sums are added to the whole's in memory, so that no chain of
 // additions is longer than a run or than the number of runs.
-#include "window.h"
+#include "conv2d_dw.h"
 
 // Kernel cells of a tile. V8 loads all of a tile's factors before it uses the first: with 6, its 15 registers overflow
 // to memory (11-15 GFLOP/s where 4 give 19-31).
@@ -26,6 +26,7 @@ typedef struct {
   int64_t kernels;        // F, rounded up to whole vectors
   int64_t rows;           // of a run
   int pads;               // whether there is padding
+  int winograd;
 } layout;
 
 typedef struct {
@@ -35,10 +36,6 @@ typedef struct {
   float *bias;       // db, whole vectors
   int32_t *offsets;  // of each cell, from the pixel that cell 0 meets; those beyond the last are 0
 } work;
-
-// a * b, or MOST + 1 where it would be larger than MOST.
-#define MOST ((int64_t)INT32_MAX / 4)
-static int64_t times(int64_t a, int64_t b) { return a > MOST / b ? MOST + 1 : a * b; }
 
 static ptrdiff_t layout_of(const hl_call *call, layout *l) {
   const hl_tensor *x = call->in[0], *dy = call->in[1], *dw = call->out[0];
@@ -52,16 +49,16 @@ static ptrdiff_t layout_of(const hl_call *call, layout *l) {
   l->pads = g->top || g->left || g->bottom || g->right;
   l->height = (int64_t)g->h + g->top + g->bottom;
   l->width = (int64_t)g->w + g->left + g->right;
-  l->cells = times(g->c, times(g->kh, g->kw));
+  l->cells = hl_times(g->c, hl_times(g->kh, g->kw));
   l->tiled = (l->cells + KR - 1) / KR * KR;
   l->kernels = ((int64_t)g->f + HL_LANES - 1) / HL_LANES * HL_LANES;
   l->rows = RUN / g->q < 1 ? 1 : RUN / g->q < g->p ? RUN / g->q : g->p;
-  const int64_t image = times(g->c, times(l->height, l->width));
-  const int64_t pieces[] = {l->pads ? image : 0, times(l->kernels, times(l->rows, g->q)), times(l->kernels, l->tiled),
-                            l->kernels, l->tiled};
-  int64_t bytes = 0;
-  for (int k = 0; k < 5; k++) bytes += (pieces[k] * 4 + HL_ALIGNMENT - 1) / HL_ALIGNMENT * HL_ALIGNMENT;
-  return image > MOST || bytes > INT32_MAX ? HL_E_MEMORY : (ptrdiff_t)bytes;
+  l->winograd = hl_winograd_dw_pays(g);
+  if (l->winograd) return hl_scratch(hl_winograd_dw_scratch(g));
+  const int64_t image = hl_times(g->c, hl_times(l->height, l->width));
+  if (image > INT32_MAX) return HL_E_MEMORY;  // offsets into it have 32 bits
+  return hl_scratch((l->pads ? hl_room(image) : 0) + hl_room(hl_times(l->kernels, hl_times(l->rows, g->q))) +
+                    hl_room(hl_times(l->kernels, l->tiled)) + hl_room(l->kernels) + hl_room(l->tiled));
 }
 
 ptrdiff_t conv2d_dw_check(const hl_call *call) {
@@ -71,50 +68,11 @@ ptrdiff_t conv2d_dw_check(const hl_call *call) {
 
 // ---- packing
 
-typedef float four __attribute__((vector_size(16)));
-typedef float four_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
-
-// Four rows of `count` pixels, `step` apart, into to[pixel * stride + 0..3]; returns their four sums.
-static four pack_four(const float *from, ptrdiff_t step, ptrdiff_t count, float *to, ptrdiff_t stride) {
-  four sum = {0}, even = {0};
-  ptrdiff_t k = 0;
-  for (; k + 4 <= count; k += 4, to += 4 * stride) {
-    const four a = *(const four_anywhere *)(from + k), b = *(const four_anywhere *)(from + step + k);
-    const four c = *(const four_anywhere *)(from + 2 * step + k), d = *(const four_anywhere *)(from + 3 * step + k);
-    const four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    const four AB = __builtin_shufflevector(a, b, 2, 6, 3, 7), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    const four t0 = __builtin_shufflevector(ab, cd, 0, 1, 4, 5), t1 = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-    const four t2 = __builtin_shufflevector(AB, CD, 0, 1, 4, 5), t3 = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
-    *(four *)to = t0, *(four *)(to + stride) = t1, *(four *)(to + 2 * stride) = t2, *(four *)(to + 3 * stride) = t3;
-    sum += t0 + t1, even += t2 + t3;
-  }
-  for (; k < count; k++, to += stride) {
-    const four t = {from[k], from[step + k], from[2 * step + k], from[3 * step + k]};
-    *(four *)to = t;
-    sum += t;
-  }
-  return sum + even;
-}
-
-// `count` pixels of dy's F maps, `step` apart, into panels, and their sums onto `bias`; what rounding up added is zero.
-static void pack(const float *dy, ptrdiff_t step, ptrdiff_t count, ptrdiff_t f, ptrdiff_t kernels, float *packed,
-                 float *bias) {
-  for (ptrdiff_t first = 0; first < kernels; first += PANEL) {
-    const ptrdiff_t width = hl_min(PANEL, kernels - first);
-    for (ptrdiff_t m = first; m < first + width; m += 4) {
-      float *to = packed + first * count + (m - first);
-      if (m + 4 <= f) {
-        const four sum = pack_four(dy + m * step, step, count, to, width);
-        *(four *)(bias + m) += sum;
-        continue;
-      }
-      for (ptrdiff_t k = 0; k < count; k++)
-        for (ptrdiff_t lane = 0; lane < 4; lane++) {
-          const float value = m + lane < f ? dy[(m + lane) * step + k] : 0.0f;
-          to[k * width + lane] = value;
-          bias[m + lane] += value;
-        }
-    }
+// `count` pixels of dy's maps, `map` apart, into panels, and their sums onto `bias`; what rounding up added is zero.
+static void pack(const layout *l, const float *dy, ptrdiff_t map, ptrdiff_t count, const work *w) {
+  for (ptrdiff_t first = 0; first < l->kernels; first += PANEL) {
+    const ptrdiff_t width = hl_min(PANEL, l->kernels - first);
+    hl_pack_planes(dy + first * map, map, l->g.f - first, width, count, w->packed + first * count, width, w->bias + first);
   }
 }
 
@@ -215,15 +173,21 @@ void conv2d_dw_run(const hl_call *call) {
   layout l;
   work w;
   layout_of(call, &l);
-  start(&l, call, &w);
   const hl_window *g = &l.g;
+  if (l.winograd) {
+    float *db = call->outs > 1 ? hl_floats(call->out[1]) : NULL;
+    const hl_conv_dw v = {*g, hl_floats(call->in[0]), hl_floats(call->in[1]), hl_floats(call->out[0]), db};
+    hl_winograd_dw_run(&v, call->scratch);
+    return;
+  }
+  start(&l, call, &w);
   const ptrdiff_t map = (ptrdiff_t)g->p * g->q, image = (ptrdiff_t)g->c * g->h * g->w;
   for (ptrdiff_t n = 0; n < g->n; n++) {
     const float *x = hl_floats(call->in[0]) + n * image, *dy = hl_floats(call->in[1]) + n * g->f * map;
     if (l.pads) pad(&l, x, w.padded), x = w.padded;
     for (ptrdiff_t first = 0; first < g->p; first += l.rows) {
       const ptrdiff_t rows = hl_min(l.rows, g->p - first);
-      pack(dy + first * g->q, map, rows * g->q, g->f, l.kernels, w.packed, w.bias);
+      pack(&l, dy + first * g->q, map, rows * g->q, &w);
       multiply(&l, &w, x + first * g->stride_h * l.width, rows);
     }
   }

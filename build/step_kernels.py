@@ -6,10 +6,12 @@ give the same bytes in any folder on any day.
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +44,7 @@ from buildkit import (
 
 SOURCES = CORE / "kernels"
 LIBRARIES = CORE / "handlens" / "backends" / "native" / "lib"  # beside the code that opens them; not in git
+TABLE = "ops.txt"
 OBJECTS = DIST / "kernels"
 STAMP = STAMPS / "kernels.json"
 
@@ -50,6 +53,7 @@ FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-ffreestanding", "-fvi
 CHECKS = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-g0", "-fno-ident")
 # What every browser with SIMD has; named from the bottom up, so that no newer compiler adds to it.
 WASM = "mvp+simd128+bulk_memory+bulk_memory_opt+nontrapping_fptoint+sign_ext+mutable_globals"
+INFERENCE = "handlens-inference"
 STACK = 1 << 18  # of a standalone module; it lies below the data, so that an overflow traps
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
@@ -72,18 +76,28 @@ class Target:
     def wasm(self) -> bool:
         return self.kind in ("side", "standalone")
 
-    def flags(self) -> list[str]:
-        """The compiler's arguments, the same on every machine."""
-        place = [] if self.kind in ("standalone", "windows") else ["-fPIC"]
-        return ["-target", self.triple, f"-mcpu={self.cpu}", *FLAGS, *CHECKS, *place, *self.more]
+    def flags(self, texts: Iterable[bytes]) -> list[str]:
+        """The compiler's arguments for a source of these texts, the same on every machine.
+
+        A define that no text mentions is left out, and a standalone module takes code that could lie anywhere, as a
+        side module must: 200 bytes more, and one object serves both.
+        """
+        place = [] if self.kind == "windows" else ["-fPIC"]
+        named = [word for word in self.more if not word.startswith("-D") or any(word[2:].encode() in t for t in texts)]
+        return ["-target", self.triple, f"-mcpu={self.cpu}", *FLAGS, *CHECKS, *place, *named]
 
 
 def wasm_targets() -> list[Target]:
-    """Side modules for Pyodide and standalone modules for the page, each with and without relaxed SIMD."""
+    """Side modules for Pyodide and standalone modules, each with and without relaxed SIMD.
+
+    Those for inference are what a page fetches that reads before Python has loaded, or without Python: ops.h says what
+    they leave out.
+    """
     made = []
-    for kind, name in (("side", "handlens-side"), ("standalone", "handlens")):
-        made.append(Target(f"{name}.wasm", kind, "wasm32-freestanding", WASM))
-        made.append(Target(f"{name}-relaxed.wasm", kind, "wasm32-freestanding", f"{WASM}+relaxed_simd"))
+    names = {"handlens-side": ("side",), "handlens": ("standalone",), INFERENCE: ("standalone", "-DHL_INFERENCE")}
+    for name, (kind, *more) in names.items():
+        made.append(Target(f"{name}.wasm", kind, "wasm32-freestanding", WASM, tuple(more)))
+        made.append(Target(f"{name}-relaxed.wasm", kind, "wasm32-freestanding", f"{WASM}+relaxed_simd", tuple(more)))
     return made
 
 
@@ -142,28 +156,36 @@ def tool(zig: Path, arguments: Sequence[str | Path], objects: Path, why: str, cw
     return result.stdout
 
 
-def included(source: Path, seen: dict[Path, bytes]) -> dict[Path, bytes]:
-    """A source and every header of ours that it includes, with their contents."""
-    if source not in seen and source.is_file():
-        seen[source] = source.read_bytes()
-        for name in INCLUDE.findall(seen[source]):
-            included(source.parent / name.decode(), seen)
-    return seen
+class Source:
+    """A C file with every header of ours that it includes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.texts: dict[str, bytes] = {}
+        self._read(path)
+        self.parts = sorted((name, sha256_bytes(text)) for name, text in self.texts.items())
+
+    def _read(self, path: Path) -> None:
+        if path.name not in self.texts and path.is_file():
+            self.texts[path.name] = path.read_bytes()
+            for name in INCLUDE.findall(self.texts[path.name]):
+                self._read(path.parent / name.decode())
+
+    def flags(self, target: Target) -> list[str]:
+        return target.flags(self.texts.values())
+
+    def object_name(self, target: Target, zig: Path) -> str:
+        """Name of the object file: it changes with anything that the object is made from, and with nothing else."""
+        return f"{self.path.stem}-{digest_of(version(zig), self.flags(target), self.parts)[:20]}.o"
 
 
-def object_name(source: Path, target: Target, zig: Path) -> str:
-    """Name of the object file: it changes with anything that the object is made from."""
-    parts = {path.name: sha256_bytes(data) for path, data in included(source, {}).items()}
-    return f"{source.stem}-{digest_of(version(zig), target.flags(), sorted(parts.items()))[:20]}.o"
-
-
-def compile_one(zig: Path, source: Path, target: Target, made: Path) -> None:
+def compile_one(zig: Path, source: Source, target: Target, made: Path) -> None:
     """One source to one object, under a name of its own until it is whole."""
     part = made.with_suffix(".part")
     # The source is named without a folder, so that no folder can get into the object.
-    command = ["cc", *target.flags(), "-c", source.name, "-o", part]
-    why = f"{source.name} does not compile for {target.file} (see above)."
-    tool(zig, command, made.parent.parent, why, cwd=source.parent)
+    command = ["cc", *source.flags(target), "-c", source.path.name, "-o", part]
+    why = f"{source.path.name} does not compile for {target.file} (see above)."
+    tool(zig, command, made.parent, why, cwd=source.path.parent)
     os.replace(part, made)
 
 
@@ -191,7 +213,7 @@ def link(zig: Path, target: Target, objects: Sequence[Path], made: Path) -> None
         new = work / made.name
         to = [f"/out:{new}"] if target.kind == "windows" else ["-o", new]
         arguments = [*link_arguments(target, [Path(path.name) for path in objects], made), *to]
-        tool(zig, arguments, folder.parent, f"{target.file} does not link (see above).", cwd=folder)
+        tool(zig, arguments, folder, f"{target.file} does not link (see above).", cwd=folder)
         data = new.read_bytes()
     problems = wasm_problems(target, data) if target.wasm else []
     if problems:
@@ -217,24 +239,37 @@ def wasm_problems(target: Target, data: bytes) -> list[str]:
     return found
 
 
+def write_table(zig: Path, sources: Path, made: Path) -> None:
+    """The table of ops as hl_ops_text() gives it, for encoding plans where no library can be opened."""
+    with scratch("ops") as work:
+        words = '#name " " #a " " #b " " #c " " #d " " #e " " words "\\n"'
+        text = f'#include "ops.h"\n#define T(name, a, b, c, d, e, words) {words}\nHL_OPS(T)\n'
+        (work / "table.c").write_text(text, "ascii")
+        command = ["cc", "-E", "-P", f"-I{sources}", work / "table.c"]
+        shown = tool(zig, command, work, "ops.h cannot be read by the compiler (see above).")
+    table = "".join(ast.literal_eval(part) for part in re.findall(r'"(?:[^"\\]|\\.)*"', shown))
+    write_bytes(made, table.encode("ascii"))
+
+
 def build(zig: Path, wanted: Iterable[Target], sources: Path, objects: Path, folder: Path) -> list[Path]:
     """Compile what changed and link the libraries into `folder`; returns them. Objects of older sources go."""
-    files = sorted(sources.glob("*.c"))
+    files = [Source(path) for path in sorted(sources.glob("*.c"))]
     if not files:
         raise BuildError(f"{relative(sources)} holds no C sources.")
-    jobs: list[tuple[Path, Target, Path]] = []
-    needed: dict[Target, list[Path]] = {}
-    for target in wanted:
-        place = objects / target.file.replace(".", "-")
-        place.mkdir(parents=True, exist_ok=True)
-        needed[target] = [place / object_name(source, target, zig) for source in files]
-        pairs = zip(files, needed[target], strict=True)
-        jobs += [(source, target, made) for source, made in pairs if not made.is_file()]
-    together(functools.partial(compile_one, zig, *job) for job in jobs)
-    together(functools.partial(link, zig, target, of, folder / target.file) for target, of in needed.items())
+    objects.mkdir(parents=True, exist_ok=True)
+    needed = {target: [objects / source.object_name(target, zig) for source in files] for target in wanted}
+    jobs: dict[Path, tuple[Source, Target]] = {}
     for target, of in needed.items():
-        for old in set((objects / target.file.replace(".", "-")).iterdir()) - set(of):
-            old.unlink()
+        jobs.update({made: (source, target) for source, made in zip(files, of, strict=True) if not made.is_file()})
+    # The longest first, so that no core is left alone with one at the end.
+    ordered = sorted(jobs.items(), key=lambda job: -sum(map(len, job[1][0].texts.values())))
+    together(functools.partial(compile_one, zig, *job, made) for made, job in ordered)
+    together(functools.partial(link, zig, target, of, folder / target.file) for target, of in needed.items())
+    kept = {path for of in needed.values() for path in of}
+    kept |= {objects / source.object_name(target, zig) for target in targets(everything=True) for source in files}
+    for old in set(objects.glob("*.o")) - kept:
+        old.unlink()
+    shutil.rmtree(objects / "zig-cache", ignore_errors=True)  # our own objects are cache enough
     return [folder / target.file for target in needed]
 
 
@@ -261,8 +296,8 @@ def digest(zig: Path, wanted: Sequence[Target]) -> str:
 
 
 def made() -> list[Path]:
-    """The libraries that lie in the package."""
-    return sorted(LIBRARIES.glob("handlens*")) if LIBRARIES.is_dir() else []
+    """The libraries that lie in the package, and the table of their ops."""
+    return sorted([*LIBRARIES.glob("handlens*"), *LIBRARIES.glob(TABLE)]) if LIBRARIES.is_dir() else []
 
 
 def wasm_side() -> list[Path]:
@@ -270,9 +305,16 @@ def wasm_side() -> list[Path]:
     return [LIBRARIES / target.file for target in wasm_targets() if target.kind == "side" and built(target)]
 
 
+def wasm_inference() -> list[Path]:
+    """What `handlens export` needs, of what is built: the standalone modules for inference, and the table of ops."""
+    names = [target.file for target in wasm_targets() if target.file.startswith(INFERENCE)]
+    return [path for path in (LIBRARIES / name for name in (*names, TABLE)) if path.is_file()]
+
+
 def wasm_standalone() -> list[Path]:
-    """The standalone modules, of those that are built."""
-    return [LIBRARIES / target.file for target in wasm_targets() if target.kind == "standalone" and built(target)]
+    """The standalone modules with every op, of those that are built."""
+    names = [target.file for target in wasm_targets() if target.kind == "standalone"]
+    return [LIBRARIES / name for name in names if not name.startswith(INFERENCE) and (LIBRARIES / name).is_file()]
 
 
 def package_sources() -> list[Path]:
@@ -308,6 +350,8 @@ def ensure_alone(wanted: Sequence[Target]) -> list[Path]:
         return []
     if not fresh(zig, wanted):
         libraries = build(zig, wanted, SOURCES, OBJECTS, LIBRARIES)
+        write_table(zig, SOURCES, LIBRARIES / TABLE)
+        libraries.append(LIBRARIES / TABLE)
         drop(set(made()) - set(libraries))
         Stamp(STAMP).write(digest(zig, wanted), LIBRARIES, libraries)
         say("kernels", f"{len(libraries)} libraries, {human(total_bytes(libraries))}, by zig {version(zig)}")

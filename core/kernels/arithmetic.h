@@ -19,7 +19,6 @@ HL_INLINE hl_vec hl_pick(hl_ivec where, hl_vec yes, hl_vec no) {
 // `value` where the comparison held, else 0.
 HL_INLINE hl_vec hl_keep(hl_ivec where, hl_vec value) { return (hl_vec)(where & (hl_ivec)value); }
 
-HL_INLINE hl_ivec hl_isplat(int32_t value) { return value - (hl_ivec){0}; }
 HL_INLINE hl_uvec hl_usplat(uint32_t value) { return value - (hl_uvec){0}; }
 
 // The comparison is written so that a NaN in x stays one, as in np.maximum and np.minimum with a number.
@@ -36,13 +35,6 @@ HL_INLINE float hl_sum(hl_vec x) {
   for (int n = HL_LANES / 4; n > 0; n /= 2)
     for (int k = 0; k < n; k++) part[k] += part[k + n];
   return part[0];
-}
-
-// The lanes in float64 from the first addition on.
-HL_INLINE double hl_sum_exact(hl_vec x) {
-  double total = 0;
-  for (int k = 0; k < HL_LANES; k++) total += (double)x[k];
-  return total;
 }
 
 HL_INLINE float hl_largest(hl_vec x) {
@@ -96,7 +88,7 @@ HL_INLINE void hl_store_up_to(float *to, ptrdiff_t count, hl_vec value) {
 HL_INLINE hl_vec hl_sqrt(hl_vec x) { return __builtin_elementwise_sqrt(x); }
 HL_INLINE float hl_sqrt_one(float x) { return __builtin_sqrtf(x); }
 
-// exp(x) = 2^n exp(r) with |r| <= ln 2 / 2 (Cody & Waite, 1980): returns exp(r), and n as a whole number; NaN stays NaN.
+// exp(x) = 2^n exp(r) with |r| <= ln 2 / 2 (Cody & Waite, 1980): returns exp(r), and n as a whole number; NaN stays.
 HL_INLINE hl_vec hl_exp_parts(hl_vec x, hl_uvec *n) {
   const hl_vec shifter = hl_splat(12582912.0f);  // 1.5 * 2^23: adding it rounds, and leaves n in the lowest bits
   const hl_vec shifted = x * 1.442695041f + shifter;
@@ -169,7 +161,6 @@ HL_INLINE hl_vec hl_tanh(hl_vec x) {
   return (hl_vec)((hl_ivec)hl_pick(size < 0.625f, near, far) | sign);
 }
 
-HL_INLINE float hl_exp_one(float x) { return hl_exp(hl_splat(x))[0]; }
 HL_INLINE float hl_log_one(float x) { return hl_log(hl_splat(x))[0]; }
 
 // base^exponent in float64, base > 0: the whole part of the exponent by squaring, each binary place after the point by

@@ -9,11 +9,6 @@ enum { HL_SUMS = 4, HL_STRETCH = 64 * HL_SUMS * HL_LANES };  // accumulators; el
 typedef double hl_doubles __attribute__((vector_size(8 * HL_LANES)));
 
 HL_INLINE hl_doubles hl_widen(hl_vec x) { return __builtin_convertvector(x, hl_doubles); }
-HL_INLINE double hl_sum_doubles(hl_doubles x) {
-  double total = 0;
-  for (int k = 0; k < HL_LANES; k++) total += x[k];
-  return total;
-}
 
 // A term of a sum, from the values of up to two arrays at one place and a number.
 typedef hl_vec hl_term(hl_vec a, hl_vec b, hl_vec parameter);

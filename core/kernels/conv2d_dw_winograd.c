@@ -11,6 +11,7 @@ enum {
   BLOCK = 4096,                         // floats of both matrices of a cell's product: they stay in the first cache
   TILE_ROWS = HL_LANES == 16 ? 8 : 4,   // with two vectors of maps: what V8's registers hold together
 };
+_Static_assert((int)TILE_ROWS <= (int)HL_MR, "a tile of gemm.h has that many rows");
 
 typedef struct {
   int64_t rows, columns, tiles;  // of tiles, an image

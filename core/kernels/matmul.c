@@ -29,8 +29,12 @@ static ptrdiff_t layout_of(const hl_call *call, layout *l) {
   const hl_tensor *all[] = {a, b, y};
   for (int t = 0; t < 3; t++) {
     if (all[t]->rank < 2 || all[t]->rank > HL_RANK) return HL_E_SHAPE;
-    for (int k = 0; k < all[t]->rank; k++)
+    int64_t size = 1;
+    for (int k = 0; k < all[t]->rank; k++) {
       if (all[t]->dim[k] < 1) return HL_E_SHAPE;
+      size = hl_times(size, all[t]->dim[k]);
+    }
+    if (size >= HL_MOST || size > PTRDIFF_MAX / 4) return HL_E_MEMORY;  // no place in it overflows
   }
   l->axes = y->rank - 2;
   if (y->rank != (a->rank > b->rank ? a->rank : b->rank)) return HL_E_SHAPE;

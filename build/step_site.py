@@ -9,6 +9,7 @@ from typing import Any
 
 import site_check
 import site_credits
+import site_first
 import step_kernels
 import step_models
 import step_setup
@@ -38,7 +39,6 @@ from buildkit import (
 # pyodide.mjs and pyodide.asm.js arrive by `import`, which no page can count.
 ENGINE = ("pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 PYODIDE = "vendor/pyodide"
-KERNELS = "kernels"  # the standalone modules, for the page's main thread
 
 
 def copy_web(target: Path) -> None:
@@ -69,7 +69,7 @@ def build_record(site: Path, wheel: Path) -> dict[str, Any]:
         "wheel": {"file": f"{PYODIDE}/{wheel.name}", "compiled": "none-any" not in wheel.name},
         "engine_bytes": sum(files[name] for name in engine),
         "engine_files": {name: files[name] for name in engine},
-        "kernels": {name: size for name, size in files.items() if name.startswith(f"{KERNELS}/")},
+        "first": {name: size for name, size in files.items() if name.startswith(f"{site_first.FOLDER}/")},
         "bytes": sum(files.values()),
         "files": files,
     }
@@ -82,9 +82,7 @@ def assemble(site: Path, wheel: Path) -> None:
     copy_vendor(site, sources)
     for path in files_under(step_wheel.OUT):
         shutil.copyfile(path, site / PYODIDE / path.name)
-    for path in step_kernels.wasm_standalone():
-        (site / KERNELS).mkdir(exist_ok=True)
-        shutil.copyfile(path, site / KERNELS / path.name)
+    site_first.write(site / site_first.FOLDER)
     site_credits.write(site / "licences", sources)
     write_text(site / ".nojekyll", "")
     write_json(site / "build.json", build_record(site, wheel))
@@ -92,10 +90,13 @@ def assemble(site: Path, wheel: Path) -> None:
 
 def digest(wheel: Path) -> str:
     """Everything that the site depends on."""
-    steps = [BUILD / name for name in ("step_site.py", "site_credits.py", "site_check.py", "vendor.lock.json")]
+    steps = [
+        BUILD / name
+        for name in ("step_site.py", "site_credits.py", "site_first.py", "site_check.py", "vendor.lock.json")
+    ]
     texts = [*files_under(BUILD / "licences"), ROOT / "LICENSE"]
-    made = [wheel, *files_under(step_wheel.OUT), *step_kernels.wasm_standalone()]
-    return digest_of("site 2", *files_under(WEB), *made, *steps, *texts)
+    made = [wheel, *files_under(step_wheel.OUT), *step_kernels.wasm_inference()]
+    return digest_of("site 3", *files_under(WEB), *made, *steps, *texts)
 
 
 def ensure() -> Path:

@@ -216,7 +216,7 @@ def build_host(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with scratch("wheel") as work:
         wheel = build_pure(work)
-        add_libraries(wheel, [*libraries, *step_kernels.wasm_standalone()])
+        add_libraries(wheel, [*libraries, *step_kernels.wasm_inference()])
         wheel = retag(wheel, host_tags(system, machine))
         return Path(shutil.copy(wheel, folder / wheel.name))
 

@@ -1,3 +1,4 @@
+// Starts PyScript once the first answer has been given (first.js), or after a second: until then the line is the answer's.
 // Starts the engine (Pyodide in a worker) and keeps what it reports until MicroPython, half a second later, can show it.
 // Each start has its own worker name and channel: a worker made again under an old name never answers.
 (() => {
@@ -41,6 +42,17 @@
     channel = script = null;
   }
 
+  let begun = false;
   window.startEngine = start;
-  start();
+  window.first ||= { read: () => null, spoken: "", takeOver() { this.taken = true; } }; // until first.js is here, and where it never comes
+  window.beginPython = () => {
+    if (begun) return;
+    begun = true;
+    start();
+    const core = document.createElement("script");
+    core.type = "module";
+    core.src = "vendor/pyscript/core.js";
+    document.head.append(core);
+  };
+  setTimeout(window.beginPython, Math.max(0, 1000 - performance.now()));
 })();

@@ -74,6 +74,12 @@ def add_measure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample", type=int, default=0, help="draw at most N of the digits (default: all)")
 
 
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Options of ``export``."""
+    parser.add_argument("weights", help="a .safetensors file of a Handlens model that reads digits")
+    parser.add_argument("folder", help="folder to write; an earlier export there is replaced")
+
+
 def add_bench(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench``."""
     parser.add_argument("--name", default="convnet", help="named network (default convnet)")
@@ -92,6 +98,7 @@ COMMANDS = {
     "summary": (add_summary, "shapes, parameters, multiply-adds and bytes per layer"),
     "index": (add_index, "list the models of a folder from their metadata"),
     "measure": (add_measure, "measure a model as train does at its end, and keep the figures in its file"),
+    "export": (add_export, "write a page that reads digits on any static host, without Python"),
     "bench": (add_bench, "time training steps and inference, beside PyTorch where it is installed"),
     "doctor": (add_doctor, "what can run here, and why not"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gzip
 import json
 import re
 import shutil
@@ -92,7 +93,7 @@ def test_a_change_compiles_what_it_touches_and_nothing_else(tmp_path: Path, root
     target = [step_kernels.wasm_targets()[0]]
 
     def objects() -> dict[str, tuple[str, int]]:
-        found = (tmp_path / "objects").glob("*/*.o")
+        found = (tmp_path / "objects").glob("*.o")
         return {path.name.rpartition("-")[0]: (path.name, path.stat().st_mtime_ns) for path in found}
 
     build(sources, tmp_path, target)
@@ -424,7 +425,7 @@ def test_host_wheel_installs_in_a_bare_environment(kernels: dict[str, Path], tmp
     assert wheel.name.endswith(f"-py3-none-{'.'.join(step_wheel.host_tags(*step_kernels.this_machine()))}.whl")
     with zipfile.ZipFile(wheel) as archive:
         inside = {name.rpartition("/")[2] for name in archive.namelist() if "/native/lib/" in name}
-    assert inside == {target.file for target in OWN} | {"handlens.wasm", "handlens-relaxed.wasm"}
+    assert inside == {target.file for target in OWN} | {path.name for path in step_kernels.wasm_inference()}
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", step_setup.WHEELS]
@@ -437,9 +438,20 @@ def test_host_wheel_installs_in_a_bare_environment(kernels: dict[str, Path], tmp
     assert subprocess.run(check, capture_output=True, env=environment(), check=False).returncode == 0
 
 
-def test_site_serves_the_standalone_modules(kernels: dict[str, Path], site_dir: Path) -> None:
+def test_site_serves_the_modules_for_inference(kernels: dict[str, Path], site_dir: Path) -> None:
     record = json.loads((site_dir / "build.json").read_text("utf-8"))
-    names = ["handlens.wasm", "handlens-relaxed.wasm"]
-    assert record["kernels"] == {f"kernels/{name}": kernels[name].stat().st_size for name in sorted(names)}
-    for name in names:
-        assert (site_dir / "kernels" / name).read_bytes() == kernels[name].read_bytes()
+    files = {f"first/{path.name}": path for path in (site_dir / "first").iterdir()}
+    assert record["first"] == {name: path.stat().st_size for name, path in sorted(files.items())}
+    models = {path.stem for path in (site_dir / "models").glob("*.safetensors")}
+    assert {path.stem for path in files.values() if path.suffix == ".json"} == models
+    for name in ("handlens", "handlens-relaxed"):
+        module = gzip.decompress(files[f"first/{name}.wasm.gz"].read_bytes())
+        assert module == kernels[name.replace("handlens", "handlens-inference")].read_bytes()
+
+
+def test_modules_for_inference_leave_training_out(kernels: dict[str, Path]) -> None:
+    text = kernels["ops.txt"].read_bytes()
+    for relaxed in ("", "-relaxed"):
+        whole, small = kernels[f"handlens{relaxed}.wasm"], kernels[f"handlens-inference{relaxed}.wasm"]
+        assert len(wasm_file.code(small)) < 0.7 * len(wasm_file.code(whole))
+        assert text in whole.read_bytes() and text in small.read_bytes()

@@ -24,7 +24,7 @@ def test_site_is_web_verbatim_plus_what_the_build_adds(site_dir: Path, root: Pat
     for name, path in web.items():
         assert (site_dir / name).read_bytes() == path.read_bytes(), name
     added = {path.relative_to(site_dir).as_posix() for path in files_under(site_dir)} - set(web)
-    built = {name for name in added if not name.startswith(("vendor/", "licences/", "kernels/"))}
+    built = {name for name in added if not name.startswith(("vendor/", "licences/", "first/"))}
     assert built == {".nojekyll", "build.json"}
 
 

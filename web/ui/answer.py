@@ -32,23 +32,31 @@ def show(reading, backend: str) -> None:
     _numeral.setAttribute("data-count", str(min(6, len(reading.places))))
     _numeral.setAttribute("data-digit", reading.digits())
     _numeral.setAttribute("data-version", str(reading.version))
+    _numeral.setAttribute("data-early", "yes" if reading.early and not reading.blank else "no")
     _note.textContent = sentence(reading)
     if reading.blank:
         _share.innerHTML = _origin.textContent = ""
         return
     _share.innerHTML = _certainty(reading)
     off = f", without {reading.without.replace(',', ', ')}" if reading.without else ""
+    off += ", before Python has loaded" if reading.early else ""
     _origin.textContent = f"{reading.model} on {TITLES[backend]}, {dom.milliseconds(reading.ms)}{off}"
 
 
-def waiting(engine) -> None:
-    """While the engine is on its way, has stopped, or has just come: the same place says so."""
+def waiting(engine, standing: bool = False) -> None:
+    """While the engine is on its way, has stopped, or has just come: the same place says so.
+
+    `standing`: an answer from before Python stays, and the header alone says how far Python is.
+    """
     report = window.engineReport
     _arrival.hidden = engine.state != "loading"
     _again.hidden = engine.state != "failed"
     if engine.state == "loading":
-        _note.textContent = _progress(report.bytes, report.total)
         _arrival.value = min(1, report.bytes / report.total) if report.total else 0
+    if standing and engine.state != "failed":
+        return
+    if engine.state == "loading":
+        _note.textContent = progress(report.bytes, report.total) + " You can draw already."
     elif engine.state == "failed":
         _clear()
         _note.textContent = f"The engine stopped: {engine.error}. Your drawing is kept."
@@ -65,9 +73,17 @@ def _clear() -> None:
     _share.textContent = _origin.textContent = ""
 
 
-def _progress(done: int, total: int) -> str:
+def progress(done: int, total: int) -> str:
+    """How far Python is."""
     if not total:
-        return f"Python is on its way: {done / 1e6:.1f} MB so far. You can draw already."
+        return f"Python is on its way: {done / 1e6:.1f} MB so far."
     if done < total:
-        return f"Python is on its way: {done / 1e6:.1f} of {total / 1e6:.1f} MB. You can draw already."
-    return "Python has arrived and is starting. You can draw already."
+        return f"Python is on its way: {done / 1e6:.1f} of {total / 1e6:.1f} MB."
+    return "Python has arrived and is starting."
+
+
+def unread() -> None:
+    """There is ink, but nobody to read it yet."""
+    _clear()
+    _numeral.setAttribute("data-verdict", "blank")
+    _numeral.setAttribute("data-early", "no")

@@ -1,6 +1,6 @@
 """The page's main thread: wires the pad, the views and the engine. What a view shows is its own module's business."""
 
-from pyscript import window
+from pyscript import document, window
 from ui import (
     actions,
     answer,
@@ -22,22 +22,26 @@ from ui import (
     theme,
 )
 from ui.actions import Action
-from ui.reader import Reader
+from ui.reader import Reader, Reading
 from ui.worker import TITLES, Engine, EngineError, EngineGoneError
 
 pad = window.pad
 WIDTHS = (8, 40, 2)  # pad units: narrowest, widest, step
 
-state: dict = {"reading": None, "seen": None, "link": {}}
+state: dict = {"reading": None, "seen": None, "link": {}, "spoken": window.first.spoken}
 
 
 # -- what follows an answer ----------------------------------------------------------------------------------
 def show(reading) -> None:
-    """Every answer, up to fifteen times a second."""
+    """Every answer, up to fifteen times a second; None while nobody can read what is drawn."""
+    if reading is None:
+        unread()
+        return
     state["reading"], state["seen"] = reading, reading.seen
-    backend.show(engine, reading)
+    if not reading.early:
+        backend.show(engine, reading)
     places.show(reading)
-    answer.show(reading, engine.backend or "numpy")
+    answer.show(reading, reading.backend or engine.backend or "numpy")
     hand.show(reading)
     if reading.blank and engine.state != "ready":
         answer.waiting(engine)
@@ -51,15 +55,44 @@ def show(reading) -> None:
         show_engine(reading)
 
 
+def standing() -> bool:
+    """Whether what stands on the page was read before Python was here."""
+    reading = state["reading"]
+    return reading is not None and reading.early and not reading.blank
+
+
+def unread() -> None:
+    """What was read before Python is not true of the drawing any more, and Python is not here yet."""
+    if not standing():
+        return
+    blank = Reading(pad.version())
+    state["reading"] = state["seen"] = None
+    for view in (places, bars, seen):
+        view.show(blank)
+    answer.unread()
+    answer.waiting(engine)
+
+
+def say(reading) -> None:
+    """Aloud, once: what was read before Python is not said again when the engine reads the same."""
+    said = f"{reading.version} {reading.sentence}"
+    if said != state["spoken"]:
+        state["spoken"] = said
+        dom.speak(answer.sentence(reading), 500)
+
+
 async def settle(reading) -> None:
     """What is only worth asking once the hand rests; newer ink comes first at every step."""
-    remember()
+    if table.rows:  # else the address has not been followed yet
+        remember()
     numbers.show(reading.seen)
     if reading.blank:
         if reading.version > 0:
             dom.speak(answer.BLANK, 400)
         return
-    dom.speak(answer.sentence(reading), 500)
+    say(reading)
+    if reading.early:
+        return
     for step in (show_steps, show_models, show_maps):
         if reader.waiting:
             return
@@ -118,6 +151,10 @@ def stage_switched() -> None:
 def show_engine(reading=None) -> None:
     """The line in the header: which backend, how fast."""
     text = {"loading": "Python is on its way", "failed": "The engine has stopped"}.get(engine.state, "")
+    if engine.state == "loading" and standing():  # else the note beside the answer says how far it is
+        report = window.engineReport
+        start, _, rest = answer.progress(report.bytes, report.total).rstrip(".").partition(":")
+        text = f"{start}<span>:{rest}</span>" if rest else start
     if engine.state == "ready":
         name = TITLES[engine.backend]
         text = f"<span>{name}, </span>{dom.milliseconds(reading.ms)}" if reading else f"{name}, ready"
@@ -130,8 +167,9 @@ def engine_changed() -> None:
         return
     show_engine()
     if engine.state != "ready" or not reader.model:
-        answer.waiting(engine)
+        answer.waiting(engine, standing())
     if engine.state == "failed":
+        state["reading"] = None if standing() else state["reading"]
         table.loaded.clear()
         reader.model = ""
         dom.speak(f"The engine stopped: {engine.error}. Your drawing is kept.")
@@ -171,6 +209,8 @@ def choose_model(name: str) -> None:
         return
     table.select(name)
     remember(new_entry=True)
+    if engine.state == "loading":
+        reader.changed()
     dom.run(use_model(name))
 
 
@@ -308,8 +348,8 @@ bars.setup()
 places.setup(look_at)
 seen.setup(stage_switched)
 engine = Engine(engine_changed)
-reader = Reader(engine, show, settle)
 table = models.Models(choose_model)
+reader = Reader(engine, show, settle, lambda: table.chosen)
 slider = make_tools()
 keyboard.setup()
 numbers.setup(lambda: state["seen"])
@@ -318,7 +358,13 @@ hand.setup(engine, table, reader.changed)
 theme.setup([seen.repaint, strip.repaint, gallery.repaint])
 strip.clear()
 state["wired"] = True
+window.first.takeOver()
+early = None if pad.kind() == "blank" else reader.early()
+if early is not None:
+    show(early)
+    reader.changed()
 dom.listen(pad.canvas, "ink", on_ink)
+dom.listen(document, "first-ready", lambda event: reader.changed())
 dom.listen(dom.view, "popstate", lambda event: dom.run(follow_link()))
 dom.listen(dom.view, "hashchange", lambda event: dom.run(follow_link()))
 engine_changed()
@@ -332,6 +378,8 @@ async def begin() -> None:
     except Exception as error:  # said when the engine is ready and the list is asked for again
         print("models/index.json:", error)
     await follow_link()
+    if engine.state == "loading":
+        reader.changed()  # the address may name another model, or stages that are switched off
 
 
 dom.run(begin())

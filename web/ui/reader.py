@@ -35,11 +35,13 @@ class Place:
 class Reading:
     """What the engine made of one version of the drawing. `blank` when there is nothing to read.
 
+    `early`: it is not the engine's, but of the kernels on this thread, while Python is on its way (first.js).
+
     `places` from left to right, `chosen` the number of the one that bars, steps and maps are about.
     """
 
-    def __init__(self, version: int, result=None, without: str = "") -> None:
-        self.version, self.without = version, without
+    def __init__(self, version: int, result=None, without: str = "", early: bool = False) -> None:
+        self.version, self.without, self.early = version, without, early
         self.blank = result is None or result.blank
         self.places, self.chosen, self.ms, self.model, self.rejects = [], 0, 0.0, "", False
         self.backend = self.left = ""  # what computed it, and why another backend was left before
@@ -66,10 +68,11 @@ class Reading:
 
 
 class Reader:
-    """`show(reading)` at every answer; `settle(reading)`, a coroutine, once the drawing has rested."""
+    """`show(reading)` at every answer, with None where nobody can read yet; `settle(reading)`, a coroutine, once the
+    drawing has rested. `chosen()`: the model that is to answer, "" before it is known."""
 
-    def __init__(self, engine, show, settle) -> None:
-        self.engine, self.show, self.settle = engine, show, settle
+    def __init__(self, engine, show, settle, chosen) -> None:
+        self.engine, self.show, self.settle, self.chosen = engine, show, settle, chosen
         self.model = ""
         self.without = ""  # stages of the preparation that are switched off, with commas between
         self.waiting = self.running = False
@@ -88,6 +91,7 @@ class Reader:
                 started = time.ticks_ms()
                 reading = await self._read()
                 if reading is None:
+                    self.show(None)
                     break
                 self.show(reading)
                 if not await self._rested(PACE - time.ticks_diff(time.ticks_ms(), started)):
@@ -108,13 +112,20 @@ class Reader:
             await asyncio.sleep_ms(duration)
         return not self.waiting
 
+    def early(self):
+        """What first.js makes of the drawing; None where only Python can tell, or an engine has been and gone."""
+        if self.engine.state == "failed" or self.engine.generation > 1:
+            return None
+        result = window.first.read(self.chosen(), self.without)
+        return Reading(pad.version(), result, self.without, early=True) if result else None
+
     async def _read(self):
         """One request. None while there is ink but nobody to read it yet."""
         version, kind = pad.version(), pad.kind()
         if kind == "blank":
             return Reading(version)
         if self.engine.state != "ready" or not self.model:
-            return None
+            return self.early()
         if kind == "picture":
             return Reading(version, await self.engine.call("read_pixels", pad.values(), self.model))
         without = self.without

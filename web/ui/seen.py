@@ -3,14 +3,13 @@
 from pyscript import window
 from ui import dom, sheet
 
-# For each step: its name, its title, the stage of the preparation that can be switched off at it, what the switch says,
-# and the words of the open step.
+# For each step: its name, its title, the stage of the preparation that can be switched off at it, and the words of the
+# open step. They stand in index.html in this order.
 STEPS = (
     (
         "ink",
         "Ink",
         "re-ink",
-        "re-inked",
         "The strokes as they stand on the pad; the frame is the box of the digit's ink. Whatever the pen's width, the "
         "network's image is drawn anew along their paths with a line 2.5 cells wide, about that of MNIST's digits. "
         "Switched off, the line keeps the width it has on the pad.",
@@ -19,7 +18,6 @@ STEPS = (
         "crop",
         "Crop",
         "crop",
-        "cropped",
         "Only the box around the ink counts: where on the pad you draw, and how large, makes no difference. "
         "Switched off, the whole pad is scaled down, as simple digit readers do.",
     ),
@@ -27,7 +25,6 @@ STEPS = (
         "fitted",
         "20 \u00d7 20",
         "aspect",
-        "in shape",
         "The crop is scaled, keeping its shape, until its longer side is 20 cells. "
         "Each cell is the mean of the ink in it. Switched off, the box is stretched to a square.",
     ),
@@ -35,7 +32,6 @@ STEPS = (
         "image",
         "28 \u00d7 28",
         "centre",
-        "centred",
         "The 20 \u00d7 20 is placed so that its centre of mass lies in the centre of 28 \u00d7 28, "
         "as the digits of MNIST were. Switched off, it stays in the middle, wherever its ink is. "
         "These 784 numbers, 0 for paper and 1 for ink, are all the network gets.",
@@ -51,35 +47,19 @@ _costs: dict = {}
 
 
 def setup(switched) -> None:
-    """Make the four pictures, and under each the switch of its stage; `switched()` is called after each turn."""
-    box = dom.find("stages")
-    for name, title, stage, label, words in STEPS:
-        figure = dom.make("figure", "", box, class_="stage")
-        button = dom.make("button", "", figure, type="button", class_="stage-open", aria_label=f"Open the step {title}")
-        mark = "seen" if name == "image" else "step-" + name
-        _canvases[name] = dom.make("canvas", "", button, width=28, height=28, data_testid=mark)
-        dom.make("figcaption", title, figure)
+    """Bring the four steps to life; `switched()` is called after each turn of a switch."""
+    figures = dom.find("stages").children
+    for k, (name, title, stage, words) in enumerate(STEPS):
+        button, switch = figures[k].querySelector("button"), figures[k].querySelector("input")
+        button.disabled = switch.disabled = False
+        _canvases[name], _switches[stage], _costs[stage] = button.firstElementChild, switch, dom.find("cost-" + stage)
         dom.listen(button, "click", _opener(name, title, words))
-        line = dom.make("label", "", figure, class_="switch")
-        _switches[stage] = dom.make(
-            "input",
-            "",
-            line,
-            type="checkbox",
-            role="switch",
-            data_testid=f"stage-{stage}",
-            aria_describedby="cost-" + stage,
-        )
-        _switches[stage].checked = True
-        dom.make("span", label, line)
-        _costs[stage] = dom.make("p", "", figure, class_="cost", id="cost-" + stage, data_testid="cost-" + stage)
-        dom.listen(_switches[stage], "change", lambda event: switched())
-    _canvases["image"].setAttribute("role", "img")
+        dom.listen(switch, "change", lambda event: switched())
 
 
 def without() -> str:
     """The stages that are switched off, with commas between, as the engine takes them."""
-    return ",".join([stage for _, _, stage, _, _ in STEPS if not _switches[stage].checked])
+    return ",".join([stage for _, _, stage, _ in STEPS if not _switches[stage].checked])
 
 
 def switch_off(stages: str) -> None:

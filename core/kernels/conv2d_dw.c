@@ -1,9 +1,9 @@
 // dw[f,c,i,j] = sum over n,p,q of dy[n,f,p,q] * x[n,c,p*s+i-top,q*s+j-left];  db[f] = sum over n,p,q of dy[n,f,p,q]
 //
 // A product of two matrices whose inner side is all pixels of all images. Run by run of pixels, dy is packed with its
-// kernels side by side, and a tile of KR kernel cells by a panel of kernels stays in registers: the pixels of x are read
-// where they lie, no patch is ever unfolded. Each run's sums are added to the whole's in memory, so that no chain of
-// additions is longer than a run or than the number of runs.
+// kernels side by side, and a tile of KR kernel cells by a panel of kernels stays in registers: the pixels of x are
+// read where they lie, no patch is ever unfolded. Each run's sums are added to the whole's in memory, so that no chain
+// of additions is longer than a run or than the number of runs. conv2d_dw_winograd.c has another way for 3x3 kernels.
 #include "conv2d_dw.h"
 
 // Kernel cells of a tile. V8 loads all of a tile's factors before it uses the first: with 6, its 15 registers overflow
@@ -72,7 +72,8 @@ ptrdiff_t conv2d_dw_check(const hl_call *call) {
 static void pack(const layout *l, const float *dy, ptrdiff_t map, ptrdiff_t count, const work *w) {
   for (ptrdiff_t first = 0; first < l->kernels; first += PANEL) {
     const ptrdiff_t width = hl_min(PANEL, l->kernels - first);
-    hl_pack_planes(dy + first * map, map, l->g.f - first, width, count, w->packed + first * count, width, w->bias + first);
+    hl_pack_planes(dy + first * map, map, l->g.f - first, width, count, w->packed + first * count, width,
+                   w->bias + first);
   }
 }
 

@@ -45,8 +45,8 @@ static inline hl_four hl_pack_four(const float *from, ptrdiff_t plane, ptrdiff_t
 
 // The same of `planes` planes for a step of `width`, a multiple of 4, with zeros where there is no plane; their sums go
 // onto `sums`, where that is not NULL.
-static inline void hl_pack_planes(const float *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t width, ptrdiff_t count,
-                                  float *to, ptrdiff_t step, float *sums) {
+static inline void hl_pack_planes(const float *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t width,
+                                  ptrdiff_t count, float *to, ptrdiff_t step, float *sums) {
   for (ptrdiff_t m = 0; m < width; m += 4) {
     if (m + 4 <= planes) {
       const hl_four sum = hl_pack_four(from + m * plane, plane, count, to + m, step);

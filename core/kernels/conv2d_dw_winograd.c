@@ -1,9 +1,10 @@
-// The weight gradient of 3x3 kernels at stride 1 through minimal filtering F(3x3, 4x4) (Winograd, "Arithmetic complexity
-// of computations", 1980; Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016).
+// The weight gradient of 3x3 kernels at stride 1 through minimal filtering F(3x3, 4x4) (Winograd, "Arithmetic
+// complexity of computations", 1980; Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016).
 //
-// Here the image's tile of 6x6 pixels is filtered by a tile of 4x4 of dy to 3x3 sums: 36 multiplications instead of 144.
-// Both are transformed with their channels in vectors, multiplied cell by cell (36 matrix products whose inner side is
-// all tiles of all images) and only the sums are transformed back, once. A channel or map of zeros gives exactly 0.
+// Here a tile of 6x6 pixels is filtered by a tile of 4x4 of dy to 3x3 sums: 36 multiplications instead of 144. Both are
+// transformed with their channels in vectors, multiplied cell by cell (36 matrix products whose inner side is all tiles
+// of all images) and only the sums are transformed back, once. A channel or map of zeros gives exactly 0; elsewhere the
+// error is within 2e-6 of the sum of the absolute terms.
 #include "conv2d_dw.h"
 
 enum {
@@ -126,7 +127,8 @@ static void transform_back(const float *m, ptrdiff_t stride, hl_vec w[3][3]) {
 
 // ---- products
 
-HL_INLINE void panel(int vectors, const layout *l, ptrdiff_t tiles, const float *pixels, const float *maps, float *sums) {
+HL_INLINE void panel(int vectors, const layout *l, ptrdiff_t tiles, const float *pixels, const float *maps,
+                     float *sums) {
   for (ptrdiff_t c = 0; c < l->c; c += TILE_ROWS) {
     hl_sums tile;
     hl_tile(TILE_ROWS, vectors, tiles, pixels + c, l->c, maps, l->f, tile);
@@ -166,7 +168,8 @@ static void pack(const hl_conv_dw *v, const layout *l, ptrdiff_t n, const work *
   const ptrdiff_t plane = (ptrdiff_t)g->h * g->w, map = (ptrdiff_t)g->p * g->q;
   const float *x = v->x + n * g->c * plane, *dy = v->dy + n * g->f * map;
   for (ptrdiff_t h = 0; h < g->h; h++)
-    hl_pack_planes(x + h * g->w, plane, g->c, l->c, g->w, w->x + ((h + g->top) * l->width + g->left) * l->c, l->c, NULL);
+    hl_pack_planes(x + h * g->w, plane, g->c, l->c, g->w, w->x + ((h + g->top) * l->width + g->left) * l->c, l->c,
+                   NULL);
   for (ptrdiff_t p = 0; p < g->p; p++)
     hl_pack_planes(dy + p * g->q, map, g->f, l->f, g->q, w->dy + p * SIDE * l->columns * l->f, l->f, w->bias);
 }

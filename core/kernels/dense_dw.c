@@ -1,7 +1,7 @@
 // dw[o,i] = sum over n of dy[n,o] * x[n,i];  db[o] = sum over n of dy[n,o]
 #include "gemm.h"
 
-enum { BLOCK = 64 };  // columns summed together, and rows in one chain of additions
+enum { BLOCK = 64 };  // images in one chain of additions, which keeps long sums exact; columns summed together
 
 ptrdiff_t dense_dw_check(const hl_call *call) {
   const hl_tensor *x = call->in[0], *dy = call->in[1], *dw = call->out[0];
@@ -11,7 +11,7 @@ ptrdiff_t dense_dw_check(const hl_call *call) {
   if (n < 1 || o < 1 || i < 1) return HL_E_SHAPE;
   if (dy->dim[0] != n || dw->dim[0] != o || dw->dim[1] != i) return HL_E_SHAPE;
   if (call->outs > 1 && (call->out[1]->rank != 1 || call->out[1]->dim[0] != o)) return HL_E_SHAPE;
-  return hl_scratch(hl_gemm_scratch(o, i, n));
+  return hl_scratch(hl_gemm_scratch(o, i, n < BLOCK ? n : BLOCK));
 }
 
 static void sum_rows(ptrdiff_t n, ptrdiff_t o, const float *dy, float *db) {
@@ -31,6 +31,8 @@ static void sum_rows(ptrdiff_t n, ptrdiff_t o, const float *dy, float *db) {
 void dense_dw_run(const hl_call *call) {
   const hl_tensor *x = call->in[0], *dy = call->in[1];
   const ptrdiff_t n = x->dim[0], o = dy->dim[1], i = x->dim[1];
-  hl_gemm(o, i, n, hl_floats(dy), 1, o, hl_floats(x), i, 1, hl_floats(call->out[0]), i, 0, call->scratch);
+  for (ptrdiff_t row = 0; row < n; row += BLOCK)
+    hl_gemm(o, i, hl_min(BLOCK, n - row), hl_floats(dy) + row * o, 1, o, hl_floats(x) + row * i, i, 1,
+            hl_floats(call->out[0]), i, row > 0, call->scratch);
   if (call->outs > 1) sum_rows(n, o, hl_floats(dy), hl_floats(call->out[1]));
 }

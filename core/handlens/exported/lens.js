@@ -3,7 +3,8 @@
 const RELAXED = [0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 11];
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 123, 1, 123, 3, 2, 1, 0, 10, 11, 1, 9, 0, 32, 0, 32, 0, 253, 228, 1, 11];
 const SIDE = 28, PIXELS = SIDE * SIDE, DIGITS = 10;
-const CANDIDATES = 12, FOUND = 8, WAIT = 256, PLACE = 8; // of core/kernels/ink.h
+const CANDIDATES = 12, FOUND = 8, CROWDED = 256, PLACE = 8; // of core/kernels/ink.h
+const CROWD = `More than ${CANDIDATES} pieces side by side. Write fewer digits.`;
 const VERDICTS = ["sure", "likely", "unsure", "none"];
 
 async function fetched(address) {
@@ -100,8 +101,8 @@ function makeLens(x, model, weights) {
     memory.bytes(to, 4 * classes).set(memory.bytes(output, 4 * classes));
   }
 
-  // Predicts the images, and puts the shares into an answer.
-  function reading(count, extent, started) {
+  // Predicts the images, and puts the shares into an answer. `crowded`: of pieces that no number has so many of.
+  function reading(count, extent, started, crowded = false) {
     for (let k = 0; k < count; k += 1) predicted(images + 4 * PIXELS * k, shares + 4 * classes * k);
     const length = x.hl_ink_answer(found, count, shares, classes, rules.answer, rules.sure, rules.beside, answer);
     if (length < 1) throw new Error(`the kernels give no answer (error ${length})`);
@@ -113,6 +114,7 @@ function makeLens(x, model, weights) {
       const none = classes > DIGITS ? memory.floats(shares + 4 * (classes * candidate + DIGITS), 1)[0] : 0;
       const place = { verdict: VERDICTS[verdict], answered: verdict < 2, digit, second, probabilities, none };
       place.sentence = sentence(place, reason);
+      if (crowded) Object.assign(place, { verdict: "none", answered: false, sentence: CROWD });
       place.box = extent ? Array.from(about.subarray(4), (edge) => edge / extent) : [];
       place.seen = memory.floats(images + 4 * PIXELS * candidate, PIXELS).slice();
       places.push(place);
@@ -126,7 +128,7 @@ function makeLens(x, model, weights) {
   return {
     name: model.name,
     classes,
-    // Read packed strokes (see pad.flat() of pad.js) on a pad `extent` wide. null: only Python can tell.
+    // Read packed strokes (see pad.flat() of pad.js) on a pad `extent` wide. null: more than the kernels take.
     read(strokes, extent) {
       const started = performance.now(), mark = memory.mark();
       try {
@@ -135,7 +137,7 @@ function makeLens(x, model, weights) {
         const packed = memory.put(strokes), scratch = memory.take(needed);
         const count = x.hl_ink(packed, strokes.length, extent, images, found, scratch, needed);
         if (count === 0) return { blank: true };
-        return count < 0 || count & WAIT ? null : reading(count, extent, started);
+        return count < 0 ? null : reading(count & ~CROWDED, extent, started, (count & CROWDED) !== 0);
       } finally {
         memory.back(mark);
       }

@@ -36,7 +36,7 @@ function answer() {
   find("answer").textContent = seen ? seen.text : "?";
   find("answer").dataset.verdict = seen ? seen.verdict : "none";
   find("answer").dataset.places = seen && seen.places.length < 5 ? seen.places.length : "many";
-  find("note").textContent = seen ? seen.sentence : read ? "Draw a digit, 0 to 9." : "Too many strokes. Draw one digit, 0 to 9.";
+  find("note").textContent = seen ? seen.sentence : read ? "Draw a digit, 0 to 9." : "This drawing is too long to read. Draw a digit, 0 to 9.";
   bars.forEach(([row, meter, output], k) => {
     const value = !place ? 0 : k < 10 ? place.probabilities[k] : place.none;
     row.dataset.first = place && k === (place.verdict === "none" ? 10 : place.digit) ? "yes" : "no";

@@ -20,7 +20,7 @@ try:
     await pyodide_js.loadPackage("handlens")  # noqa: F704  (PyScript runs this file inside a coroutine); numpy comes along
     import handlens
     import handlens.answer
-    import handlens.choose
+    import handlens.chooser
     import handlens.data.generator
     import handlens.hand
     import handlens.numbers
@@ -38,6 +38,7 @@ SHOWN = ("Conv2D", "ReLU", "LeakyReLU", "Sigmoid", "Tanh", "MaxPool2D", "AvgPool
 
 FACTS = ("drawn", "refusal")  # what the page quotes of a model's metadata
 
+chooser = None if failure else handlens.chooser.Chooser()
 models: dict = {}
 digests: dict = {}  # by model: the sha256 of its file
 # What was read last, for the questions that follow: for each digit its 28 x 28 and the way to it (None where it came as
@@ -84,15 +85,18 @@ async def fetched(address: str) -> bytes:
     return (await response.arrayBuffer()).to_bytes()
 
 
-async def load_model(name: str, address: str) -> object:
+async def load_model(name: str, address: str, forced: str) -> object:
     """Fetch one file of weights and load it under `name`. Raises what handlens says about a file it cannot use.
 
-    `facts`: what the file says was measured on drawings, as JSON.
+    `forced`: the backend that was asked for, or "". `facts`: what the file says was measured on drawings, as JSON;
+    `backend`: what computes it, and `sentence` why.
     """
     data = await fetched(address)
-    model = models[name] = handlens.load(data)
-    digests[name] = hashlib.sha256(data).hexdigest()
-    return pack({"name": name, "facts": json.dumps({key: model.metadata.get(key) for key in FACTS})})
+    model = handlens.load(data)
+    sentence = await chooser.begin(model, forced)
+    models[name], digests[name] = model, hashlib.sha256(data).hexdigest()
+    facts = json.dumps({key: model.metadata.get(key) for key in FACTS})
+    return pack({"name": name, "facts": facts, "backend": model.backend.name, "sentence": sentence})
 
 
 def look_at(place: int) -> object:
@@ -300,57 +304,28 @@ async def trace(name: str) -> object:
 
 
 # -- which backend computes --------------------------------------------------------------------------------------------
-BUDGET, PATIENCE = 0.5, 30.0  # s: of a judgement; the second for a backend that was asked for by name
-warming: dict = {"done": 0, "of": 0, "forced": False}
+async def judge(name: str) -> object:
+    """Hold WebGPU against what answers, on what this model read last; it computes there from now on if it is better.
 
-
-async def judge(name: str, forced: bool) -> object:
-    """Hold WebGPU against NumPy on what this model read last; it computes there from now on if that is the better one.
-
-    `forced`: also if it is only right. `sentence` says what came of it.
+    `sentence` says what came of it.
     """
-    title, images = handlens.choose.TITLES["webgpu"], last["images"] or [np.zeros((28, 28), np.float32)]
-    warming.update(done=0, of=0, forced=forced)
-    try:
-        gpu = await handlens.backends.open_webgpu()
-    except handlens.errors.BackendError as error:
-        return pack({"used": False, "sentence": f"{title} is not used: {error}."})
-    gpu.progress = lambda done, of: warming.update(done=done, of=of)
-    batch = np.stack(images)[:, None].astype(np.float32)
-    verdict = await handlens.choose.judge_inference(models[name], batch, gpu, PATIENCE if forced else BUDGET)
-    used = verdict.used or (forced and verdict.right)
-    if used:
-        models[name].use(gpu)
-    return pack({"used": used, "sentence": asked_for(verdict, forced)})
-
-
-def asked_for(verdict: object, forced: bool) -> str:
-    """The verdict's sentence; what is right but slower is still used where it was asked for."""
-    sentence = verdict.sentence()
-    if forced and verdict.right and not verdict.used:
-        sentence = f"{sentence.removesuffix(': not used')}; used because it was asked for"
-    return f"{sentence}."
+    batch = np.stack(last["images"] or [np.zeros((28, 28))])[:, None].astype(np.float32)
+    used, sentence = await chooser.judge(models[name], batch)
+    return pack({"used": used, "sentence": sentence})
 
 
 def judge_status() -> object:
-    """How many of the kernels of a backend that is being judged are compiled, and of how many."""
-    return pack(warming)
+    """How many of the kernels of a GPU that is being judged are compiled, and of how many."""
+    done, of = chooser.progress
+    return pack({"done": done, "of": of})
 
 
 async def trainer(pupil: object, course: object, batch: int) -> object:
-    """What is to train: WebGPU if it is there and was right and faster at this very training, else NumPy."""
-    numpy = handlens.backends.get("numpy")
-    try:
-        gpu = await handlens.backends.open_webgpu()
-    except handlens.errors.BackendError:
-        return numpy  # the reason stands on the page since the first answer
+    """What is to train."""
     some, adam = slice(0, batch), handlens.optimizers.Adam()
     x, y = np.ascontiguousarray(course.images[some]), np.ascontiguousarray(course.labels[some])
-    forced = warming["forced"]
-    budget = PATIENCE if forced else BUDGET
-    verdict = await handlens.choose.judge_training(pupil, x, y, adam, gpu, batch, budget)
-    job["judged"] = asked_for(verdict, forced)
-    return gpu if verdict.used or (forced and verdict.right) else numpy
+    backend, job["judged"] = await chooser.trainer(pupil, x, y, adam, batch)
+    return backend
 
 
 # -- teaching ----------------------------------------------------------------------------------------------------------
@@ -472,7 +447,8 @@ async def teach(name: str, drawn: list, folder: str) -> None:
             own, mix, measured, progress=lambda stage, share: job.update(stage=stage, share=share)
         )
         if teacher_of(name).handed_over:
-            job["judged"] = f"Teaching left {teacher_of(name).handed_over[-1]}. NumPy went on."
+            left, title = teacher_of(name).handed_over[-1], handlens.choose.TITLES[chooser.cpu.name]
+            job["judged"] = f"Teaching left {left}. {title} went on."
         job.update(state="done")
     except asyncio.CancelledError:
         job.update(state="stopped")

@@ -1,4 +1,7 @@
-"""Which backend computes, and why: judged once, after the first answer; a line at the foot of the page says it."""
+"""Which backend computes, and why; a line at the foot of the page says it.
+
+Compiled kernels are judged when the first model is loaded, a GPU once, after the first answer.
+"""
 
 import asyncio
 
@@ -9,18 +12,35 @@ POLL = 100  # ms between looks at how many kernels are compiled
 
 _line, _note = dom.find("backend-line"), dom.find("backend-note")
 _judged = []  # (generation of the engine, model) that were judged
+_said = {"kernels": ""}
 
 
 def show(engine, reading) -> None:
     """Follow the backend that the answer came from; one that was left is named with its reason."""
     if not reading.backend:
         return
-    if reading.backend != engine.backend:
+    before = engine.backend
+    if reading.backend != before:
         engine.use(reading.backend)
-    if reading.left:
+    if reading.left and before != reading.backend:
         reason = f"{reading.left[0].upper()}{reading.left[1:].rstrip('.')}."
         _say(_note, f"{reason} {TITLES[reading.backend]} goes on, nothing is lost.")
-        _say(_line, f"WebGPU is no longer used: {reading.left.rstrip('.')}.")
+        _say(_line, f"{TITLES[before]} is no longer used: {reading.left.rstrip('.')}.")
+
+
+def loaded(engine, model) -> None:
+    """The first model is there: what computes it, and what came of judging the compiled kernels."""
+    if _said["kernels"] != model.sentence:
+        _said["kernels"] = model.sentence
+        _say(_line, model.sentence)
+    if engine.backend == "numpy" and model.backend != "numpy":
+        engine.use(model.backend)
+    if link.forced_backend() == "native" != model.backend:
+        _say(_note, f"{model.sentence} Using {TITLES[model.backend]}, nothing is lost.")
+
+
+def _with_kernels(sentence: str) -> str:
+    return f"{_said['kernels']} {sentence}".strip()
 
 
 def _say(place, sentence: str) -> None:
@@ -29,7 +49,7 @@ def _say(place, sentence: str) -> None:
 
 
 async def judge(engine, model: str, changed) -> None:
-    """Once for each model of an engine: hold WebGPU against NumPy on what it just read, and say what came of it.
+    """Once for each model of an engine: hold WebGPU against what answers, on what it just read, and say the outcome.
 
     `changed()` is called where it is WebGPU that answers from now on.
     """
@@ -41,15 +61,15 @@ async def judge(engine, model: str, changed) -> None:
         return
     watch = asyncio.create_task(_watch(engine))
     try:
-        said = await engine.call("judge", model, bool(forced), seconds=120)
+        said = await engine.call("judge", model, seconds=120)
     except EngineGoneError:
         return
     except EngineError as error:
-        _say(_line, f"WebGPU is not used: {error}")
+        _say(_line, _with_kernels(f"WebGPU is not used: {error}"))
         return
     finally:
         watch.cancel()
-    _say(_line, said.sentence)
+    _say(_line, _with_kernels(said.sentence))
     if forced and not said.used:
         _say(_note, f"{said.sentence} Using {TITLES[engine.backend]}, nothing is lost.")
     if said.used:
@@ -65,7 +85,7 @@ async def _watch(engine) -> None:
         except (EngineGoneError, EngineError):
             return
         if found.of:
-            _say(_line, f"WebGPU: warming up {found.done}/{found.of}")
+            _say(_line, _with_kernels(f"WebGPU: warming up {found.done}/{found.of}"))
 
 
 def trained(sentence: str) -> None:
@@ -77,7 +97,7 @@ def trained(sentence: str) -> None:
 def refuse(engine) -> None:
     """A backend that was asked for and is none, or not part of this version."""
     forced = link.forced_backend()
-    if not forced or forced in (engine.backend, "webgpu"):
+    if not forced or forced in ("numpy", "native", "webgpu"):
         return
     reason = engine.backends.get(forced) or f"there is no backend called {forced}"
     _say(_note, f"{reason[0].upper()}{reason[1:].rstrip('.')}. Using {TITLES[engine.backend]}.")

@@ -3,7 +3,7 @@
 import json
 
 from pyscript import document, fetch, window
-from ui import dom
+from ui import backend, dom, link
 from ui.worker import EngineError
 
 COLUMNS = (
@@ -53,7 +53,7 @@ class Models:
         row = next(row for row in self.rows if row["name"] == name)
         address = window.URL.new("models/" + row["file"], document.baseURI).href
         try:
-            loaded = await engine.call("load_model", name, address, seconds=120)
+            loaded = await engine.call("load_model", name, address, link.forced_backend(), seconds=120)
         except EngineError as error:
             _cells[name]["reads"].textContent = "\u2013"
             _cells[name]["share"].textContent = "not loaded"
@@ -63,6 +63,7 @@ class Models:
         _refused.discard(name)
         self.loaded.add(name)
         self.facts[name] = json.loads(loaded.facts)
+        backend.loaded(engine, loaded)
         if self.after_load is not None:
             await self.after_load(name)
 

@@ -9,7 +9,7 @@ from ui import dom
 ANSWER_WITHIN = 15  # s: every call of the engine is short, so a silence this long means that it is gone
 GPU_WITHIN = 45  # s: a GPU is given 30 before it counts as lost, and NumPy then answers
 SILENCE = 90  # s without a byte or an answer while loading
-TITLES = {"numpy": "NumPy", "native": "compiled kernels", "webgpu": "WebGPU"}
+TITLES = {"numpy": "NumPy", "native": "Compiled SIMD", "webgpu": "WebGPU"}
 
 
 class EngineGoneError(Exception):

@@ -173,7 +173,7 @@ def text(result: dict[str, Any]) -> str:
     lines = [f"{result['name']}: {len(result['epochs'])} epochs in {result['seconds']:.0f} s"]
     if result["stopped"]:
         lines.append(f"stopped early: {result['stopped']}")
-    lines += [f"went on with NumPy: {reason}" for reason in result["handed_over"]]
+    lines += [f"handed over: {reason}" for reason in result["handed_over"]]
     for kind in ("validation", "test"):
         if kind in result:
             lines.append(f"{kind}: accuracy {result[kind]['accuracy']:.2%}, loss {result[kind]['loss']:.4f}")

@@ -1,0 +1,98 @@
+"""What computes for a page: compiled kernels from the start where they are right and faster, a GPU once it has proved
+that it is faster still; for reading and for training apart. Every choice comes with the sentence that says why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import backends, choose
+from .backends import Backend
+from .choose import TITLES, Verdict
+from .errors import BackendError
+from .graph import Array
+from .model import Sequential
+
+PATIENCE = 30.0  # s: of the judgement of a backend that was asked for by name
+SOME = 4  # images that kernels are judged on: a drawing is read as one image or a few
+
+
+class Chooser:
+    """``forced`` is the backend that was asked for by name, or "". ``progress``: compiled kernels of a GPU, and of how
+    many."""
+
+    def __init__(self) -> None:
+        self.forced = ""
+        self.progress = (0, 0)
+        self._kernels: Backend | None = None  # once they were found right and faster
+        self._said: str | None = None
+
+    @property
+    def cpu(self) -> Backend:
+        """What computes where no GPU does."""
+        return self._kernels or backends.get("numpy")
+
+    async def begin(self, model: Sequential, forced: str = "") -> str:
+        """Have a model that was just loaded computed by the best that the processor runs; what there is to say of it.
+
+        The compiled kernels are judged once, on the first model. ``forced`` "numpy" leaves them out.
+        """
+        self.forced = forced
+        if self._said is None:
+            self._said = await self._judge_kernels(model) if forced != "numpy" else ""
+        if forced != "numpy" and model.backend.name == "numpy":
+            model.use(self.cpu)
+        return self._said
+
+    async def _judge_kernels(self, model: Sequential) -> str:
+        try:
+            native = backends.get("native")
+        except BackendError:
+            return f"{TITLES['native']} is not used: {backends.why_not('native')}."
+        images = np.random.Generator(np.random.PCG64(5)).random((SOME, *model.input_shape), np.float32)
+        budget = PATIENCE if self.forced == "native" else choose.BUDGET
+        verdict = await choose.judge_kernels(model, images, native, budget)
+        if not verdict.right:
+            backends.refuse("native", verdict.reason)
+        elif verdict.used or self.forced == "native":
+            self._kernels = native
+        return self._sentence(verdict)
+
+    async def judge(self, model: Sequential, images: Array) -> tuple[bool, str]:
+        """Hold a GPU against what answers so far, on images that were just read: whether it answers from now on, and
+        what there is to say. Where it was asked for by name, being right is enough."""
+        self.progress = (0, 0)
+        forced = self.forced == "webgpu"
+        try:
+            gpu = await backends.open_webgpu()
+        except BackendError as error:
+            return False, f"{TITLES['webgpu']} is not used: {error}."
+        gpu.progress = self._report  # type: ignore[attr-defined]
+        budget = PATIENCE if forced else choose.BUDGET
+        verdict = await choose.judge_inference(model, images, gpu, budget, model.backend)
+        used = verdict.used or (forced and verdict.right)
+        if used:
+            model.use(gpu)
+        return used, self._sentence(verdict)
+
+    def _report(self, done: int, of: int) -> None:
+        self.progress = (done, of)
+
+    async def trainer(self, pupil: Sequential, x: Array, y: Array, optimizer: Any, batch: int) -> tuple[Backend, str]:
+        """What is to train: a GPU if it is there and was right and faster at this very training, else the processor."""
+        try:
+            gpu = await backends.open_webgpu()
+        except BackendError:
+            return self.cpu, ""  # the reason stands on the page since the first answer
+        forced = self.forced == "webgpu"
+        budget = PATIENCE if forced else choose.BUDGET
+        verdict = await choose.judge_training(pupil, x, y, optimizer, gpu, batch, budget, self.cpu)
+        return (gpu if verdict.used or (forced and verdict.right) else self.cpu), self._sentence(verdict)
+
+    def _sentence(self, verdict: Verdict) -> str:
+        """The verdict's sentence; what is right but slower is still used where it was asked for."""
+        sentence = verdict.sentence()
+        if self.forced == verdict.backend and verdict.right and not verdict.used:
+            sentence = f"{sentence.removesuffix(': not used')}; used because it was asked for"
+        return f"{sentence}."

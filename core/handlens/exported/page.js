@@ -37,22 +37,24 @@ function answer() {
   find("answer").dataset.verdict = seen ? seen.verdict : "none";
   find("answer").dataset.places = seen && seen.places.length < 5 ? seen.places.length : "many";
   find("note").textContent = seen ? seen.sentence : read ? "Draw a digit, 0 to 9." : "This drawing is too long to read. Draw a digit, 0 to 9.";
-  bars.forEach(([row, meter, output], k) => {
+  bars.forEach((bar, k) => {
     const value = !place ? 0 : k < 10 ? place.probabilities[k] : place.none;
-    row.dataset.first = place && k === (place.verdict === "none" ? 10 : place.digit) ? "yes" : "no";
-    meter.value = value;
-    output.textContent = place ? share(value) : "";
+    bar.dataset.first = place && k === (place.verdict === "none" ? 10 : place.digit) ? "yes" : "no";
+    bar.style.setProperty("--share", value);
+    bar.ariaValueNow = (100 * value).toFixed(4);
+    bar.ariaValueText = bar.lastChild.textContent = place ? share(value) : "";
   });
 }
 
-function bar(k) {
-  const row = find("bars").appendChild(document.createElement("div")), name = k < 10 ? String(k) : "none";
-  row.className = "bar";
-  const [label, meter, output] = ["label", "meter", "output"].map((tag) => row.appendChild(document.createElement(tag)));
+function makeBar(k) {
+  const bar = find("bars").appendChild(document.createElement("div")), name = k < 10 ? String(k) : "none";
+  Object.assign(bar, { className: "bar", role: "meter", ariaLabel: k < 10 ? `Digit ${k}` : "Not one digit", ariaValueMin: "0", ariaValueMax: "100" });
+  bar.dataset.testid = `prob-${name}`;
+  const [label, track] = ["digit", "track", "number"].map((kind) =>
+    Object.assign(bar.appendChild(document.createElement("span")), { className: kind }));
   label.textContent = name;
-  label.htmlFor = meter.id = `prob-${name}`;
-  output.setAttribute("aria-hidden", "true");
-  return [row, meter, output];
+  track.append(document.createElement("i"));
+  return bar;
 }
 
 function extend(event) {
@@ -85,7 +87,7 @@ window.handlens = { show, strokes: () => packed(), lens: () => lens };
 
 try {
   const opened = await openLens();
-  bars = Array.from({ length: opened.classes }, (_, k) => bar(k));
+  bars = Array.from({ length: opened.classes }, (_, k) => makeBar(k));
   lens = opened;
   answer();
 } catch (error) {

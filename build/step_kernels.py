@@ -311,12 +311,6 @@ def wasm_inference() -> list[Path]:
     return [path for path in (LIBRARIES / name for name in (*names, TABLE)) if path.is_file()]
 
 
-def wasm_standalone() -> list[Path]:
-    """The standalone modules with every op, of those that are built."""
-    names = [target.file for target in wasm_targets() if target.kind == "standalone"]
-    return [LIBRARIES / name for name in names if not name.startswith(INFERENCE) and (LIBRARIES / name).is_file()]
-
-
 def package_sources() -> list[Path]:
     """What the package `handlens` holds apart from compiled kernels."""
     return [path for path in files_under(CORE / "handlens") if not path.is_relative_to(LIBRARIES)]

@@ -12,7 +12,19 @@ from op_runner import forward, run, with_loss
 
 # Ops whose outputs are sums of products: the terms' absolute values add up to the same op on absolute inputs. All
 # others are of the size of their result, or of 1.
-SUMS = {"conv2d", "dense", "matmul", "avg_pool2d", "global_avg_pool2d", "sum_to", "add", "scale", "broadcast_to"}
+SUMS = {
+    "conv2d",
+    "conv2d_dw",
+    "dense",
+    "dense_dw",
+    "matmul",
+    "avg_pool2d",
+    "global_avg_pool2d",
+    "sum_to",
+    "add",
+    "scale",
+    "broadcast_to",
+}
 
 
 def scale_of(case: Case, expected: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:

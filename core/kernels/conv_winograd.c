@@ -46,6 +46,8 @@ typedef struct {
   int64_t at_once;        // rows of tiles in a block
   int64_t step;           // floats from one channel's or map's tiles to the next
   int64_t kernels;        // F, rounded up to vectors
+  int64_t pixels, products;  // floats from one cell to the next: a line of the cache more than they take, lest the
+                             // 16 cells of a tile meet in the same set of it
   int64_t width, pooled;  // of a padded row of pixels, of a row of outputs; a row of pooled outputs
   int64_t out;
 } layout;
@@ -58,6 +60,8 @@ static layout layout_of(const hl_conv *v) {
   l.at_once = most < all ? most : all;
   l.step = (hl_times(l.at_once, l.columns) + WIDE + HL_LANES + 15) / 16 * 16;
   l.kernels = ((int64_t)v->f + HL_LANES - 1) / HL_LANES * HL_LANES;
+  l.pixels = hl_times(v->c, l.step) + HL_ALIGNMENT / sizeof(float);
+  l.products = hl_times(v->f, l.step) + HL_ALIGNMENT / sizeof(float);
   l.pooled = (l.columns + WIDE - 1) / WIDE * WIDE;
   l.out = 2 * l.pooled;
   l.width = l.out + 2;
@@ -66,8 +70,8 @@ static layout layout_of(const hl_conv *v) {
 
 int64_t hl_winograd_scratch(const hl_conv *v) {
   const layout l = layout_of(v);
-  return hl_room(hl_times(CELLS, hl_times(v->c, l.kernels))) + hl_room(hl_times(CELLS, hl_times(v->c, l.step))) +
-         hl_room(hl_times(CELLS, hl_times(v->f, l.step))) + hl_room(hl_times(2 * l.at_once + 2, l.width)) +
+  return hl_room(hl_times(CELLS, hl_times(v->c, l.kernels))) + hl_room(hl_times(CELLS, l.pixels)) +
+         hl_room(hl_times(CELLS, l.products)) + hl_room(hl_times(2 * l.at_once + 2, l.width)) +
          hl_room(hl_times(2 * l.at_once, l.out)) + hl_room(hl_times(l.at_once, l.pooled));
 }
 
@@ -179,8 +183,8 @@ static void multiply(const hl_conv *v, const layout *l, ptrdiff_t count, const f
     for (; j + HL_LANES < count; j += HL_NR) panel(HL_NV, v, l, u, pixels + j, to + j);
     if (j < count) panel(1, v, l, u, pixels + j, to + j);
     u += v->c * l->kernels;
-    pixels += v->c * l->step;
-    to += v->f * l->step;
+    pixels += l->pixels;
+    to += l->products;
   }
 }
 
@@ -229,7 +233,7 @@ HL_INLINE void rows_back(int with_y, int with_pool, const layout *l, const float
 // Tile rows [first, first + rows) of image n, of which m holds the products.
 static void outputs(const hl_conv *v, const layout *l, const float *m, ptrdiff_t n, ptrdiff_t first, ptrdiff_t rows,
                     stage *s) {
-  const ptrdiff_t cell = v->f * l->step, half = v->p / 2, columns = v->q / 2;
+  const ptrdiff_t cell = l->products, half = v->p / 2, columns = v->q / 2;
   s->floor = hl_activation_floor(v->activation)[0];
   for (ptrdiff_t f = 0; f < v->f; f++, m += l->step) {
     s->bias = v->bias ? v->bias[f] : 0.0f;
@@ -255,14 +259,15 @@ static void outputs(const hl_conv *v, const layout *l, const float *m, ptrdiff_t
 
 void hl_winograd_run(const hl_conv *v, char *scratch) {
   const layout l = layout_of(v);
-  float *u = hl_cut(&scratch, CELLS * v->c * l.kernels), *pixels = hl_cut(&scratch, CELLS * v->c * l.step);
-  float *products = hl_cut(&scratch, CELLS * v->f * l.step), *padded = hl_cut(&scratch, (2 * l.at_once + 2) * l.width);
+  float *u = hl_cut(&scratch, CELLS * v->c * l.kernels), *pixels = hl_cut(&scratch, CELLS * l.pixels);
+  float *products = hl_cut(&scratch, CELLS * l.products), *padded = hl_cut(&scratch, (2 * l.at_once + 2) * l.width);
   stage s = {0};
   s.y = hl_cut(&scratch, 2 * l.at_once * l.out);
   s.pooled = hl_cut(&scratch, l.at_once * l.pooled);
   transform_kernels(v, &l, u);
   const ptrdiff_t most = l.at_once * l.columns;  // vectors of products end past the tiles: those terms are to be numbers
-  for (ptrdiff_t k = 0; k < CELLS * v->c; k++) hl_zero(pixels + k * l.step + most, l.step - most);
+  for (ptrdiff_t cell = 0; cell < CELLS; cell++)
+    for (ptrdiff_t c = 0; c < v->c; c++) hl_zero(pixels + cell * l.pixels + c * l.step + most, l.step - most);
   hl_zero(padded, (2 * l.at_once + 2) * l.width);
   const ptrdiff_t all = l.rows * v->n;
   for (ptrdiff_t begin = 0; begin < all; begin += l.at_once) {
@@ -271,7 +276,7 @@ void hl_winograd_run(const hl_conv *v, char *scratch) {
       const ptrdiff_t n = at / l.rows, first = at % l.rows, rows = hl_min(end - at, l.rows - first);
       for (ptrdiff_t c = 0; c < v->c; c++) {
         pad_rows(v, &l, v->x + (n * v->c + c) * v->h * v->w, 2 * first, 2 * rows + 2, padded);
-        transform_pixels(&l, padded, rows, pixels + c * l.step + (at - begin) * l.columns, v->c * l.step);
+        transform_pixels(&l, padded, rows, pixels + c * l.step + (at - begin) * l.columns, l.pixels);
       }
       at += rows;
     }

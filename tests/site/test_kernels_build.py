@@ -446,7 +446,7 @@ def test_site_serves_the_modules_for_inference(kernels: dict[str, Path], site_di
     assert {path.stem for path in files.values() if path.suffix == ".json"} == models
     for name in ("handlens", "handlens-relaxed"):
         module = gzip.decompress(files[f"first/{name}.wasm.gz"].read_bytes())
-        assert module == kernels[name.replace("handlens", "handlens-inference")].read_bytes()
+        assert module == kernels[f"{name.replace('handlens', 'handlens-inference')}.wasm"].read_bytes()
 
 
 def test_modules_for_inference_leave_training_out(kernels: dict[str, Path]) -> None:

@@ -107,7 +107,7 @@ def test_what_is_closed_or_unknown_is_refused(native: NativeBackend) -> None:
     with pytest.raises(BackendError, match="closed"):
         native.run(program)
     short = np.zeros(3, np.float32)
-    with pytest.raises(BackendError, match="refuse the plan at dense .dense1.: a tensor.s shape, type or place"):
+    with pytest.raises(BackendError, match=r"refuse the plan at dense .dense1.: a tensor.s shape, type or place"):
         drive(native.load(plan, {"parameters": short}))
 
 

@@ -58,7 +58,7 @@ HL_EXPORT ptrdiff_t hl_ink_scratch(int32_t numbers);
 // Returns 0 for a blank pad; the number of images made, 1 where the drawing cannot be several digits; HL_INK_CROWDED | 1
 // where it is to be refused, the one image showing all of it; or a negative hl_error: HL_E_LENGTH numbers are missing,
 // left over or too many, HL_E_RANGE a point, width or extent is none, HL_E_BUFFER a pointer is NULL or not aligned,
-// HL_E_MEMORY scratch is too small (also for what erasers cut to very many pieces).
+// HL_E_MEMORY scratch is too small, or erasers went over more than a page's thread has time for.
 HL_EXPORT int32_t hl_ink(const float *packed, int32_t numbers, double extent, float *images, double *found,
                          char *scratch, ptrdiff_t bytes);
 
@@ -90,7 +90,8 @@ typedef struct {
   hl_point *point;
   hl_path *path;
   int32_t points, paths, most_points, most_paths;
-  int full;  // something did not fit and was left out
+  double work;  // points held against erasers' segments so far
+  int full;     // something did not fit, or took too long, and was left out
 } hl_paths;
 
 typedef struct {

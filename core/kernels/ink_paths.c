@@ -5,6 +5,7 @@
 #define HL_NARROWEST 1e-4    // pad units
 #define HL_ERASER_STEPS 32   // to the eraser's width: how finely a path is looked at under it
 #define HL_FINEST 100000.0   // points of a path looked at
+#define HL_MOST_WORK 5e7     // a fifth of a second: the page's own thread waits for it
 
 int32_t hl_check_strokes(const float *packed, int32_t numbers) {
   for (int32_t at = 0; at < numbers; at = hl_next_stroke(packed, at)) {
@@ -138,7 +139,13 @@ static double length_of(const hl_point *point, int32_t count) {
 static void erase(const hl_paths *from, const hl_path *path, const hl_stroke *eraser, hl_paths *to) {
   const hl_point *point = from->point + path->first;
   const double reach = eraser->width / 2;
-  const double step = hl_most(eraser->width / HL_ERASER_STEPS, length_of(point, path->count) / HL_FINEST);
+  const double length = length_of(point, path->count);
+  const double step = hl_most(eraser->width / HL_ERASER_STEPS, length / HL_FINEST);
+  to->work += (length / step + path->count) * eraser->points;
+  if (to->full || to->work > HL_MOST_WORK) {
+    to->full = 1;
+    return;
+  }
   const hl_paths before = *to;
   int all = 1, open = 0;
   for (int32_t k = 0; k < path->count; k++) {
@@ -154,7 +161,6 @@ static void erase(const hl_paths *from, const hl_path *path, const hl_stroke *er
       open = kept;
       all &= kept;
     }
-    if (to->full && !all) return;
   }
   if (!all) return;
   *to = before;  // untouched: its own points stay
@@ -163,23 +169,27 @@ static void erase(const hl_paths *from, const hl_path *path, const hl_stroke *er
 
 void hl_left_on_pad(const float *packed, int32_t numbers, double extent, hl_paths *left, hl_paths *a, hl_paths *b) {
   left->points = left->paths = left->full = 0;
+  left->work = 0.0;
   int32_t index = 0;
   for (int32_t at = 0; at < numbers && !left->full; at = hl_next_stroke(packed, at), index++) {
     const hl_stroke stroke = hl_stroke_at(packed, at);
     if (stroke.erase || stroke.points == 0) continue;
     hl_paths *now = a, *next = b;
     now->points = now->paths = now->full = 0;
+    now->work = left->work;
     within(&stroke, index, extent, now);
     for (int32_t later = hl_next_stroke(packed, at); later < numbers; later = hl_next_stroke(packed, later)) {
       const hl_stroke eraser = hl_stroke_at(packed, later);
       if (!eraser.erase || eraser.points == 0) continue;
       next->points = next->paths = 0;
       next->full = now->full;
+      next->work = now->work;
       for (int32_t k = 0; k < now->paths; k++) erase(now, now->path + k, &eraser, next);
       hl_paths *swap = now;
       now = next, next = swap;
     }
     left->full |= now->full;
+    left->work = now->work;
     for (int32_t k = 0; k < now->paths; k++) copy_path(left, now, now->path + k);
   }
 }

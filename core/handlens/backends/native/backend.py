@@ -132,7 +132,7 @@ class NativeBackend(Backend):
         at = 0
         while at < steps:
             each = loaded.seconds or max(loaded.plan.multiply_adds / FIRST_GUESS, 1e-6)
-            count = min(steps - at, int(budget / each)) or 1
+            count = int(min(steps - at, budget / each)) or 1
             part = {name: rows[at : at + count] for name, rows in control.items()} if control else None
             if each <= budget:
                 began = time.perf_counter()

@@ -18,7 +18,7 @@ from playwright.sync_api import Error as PageError
 
 INSIDE = Path(__file__).resolve().parent / "ours_inside.py"
 WEIGHTS = Path(__file__).resolve().parents[2] / "web" / "models" / "convnet.safetensors"
-BACKENDS = ("webgpu", "numpy")
+BACKENDS = ("native", "webgpu", "numpy")
 
 
 class Ours:

@@ -40,7 +40,14 @@ class NativeProgram(Program):
     record_bytes: int
     records: Array = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     seconds: float = 0.0  # of one replay, as last timed
+    since: float = field(default_factory=time.perf_counter)  # when the event loop last had its turn
     closed: bool = False
+
+    async def turn(self, budget: float) -> None:
+        """Give the event loop its turn where another replay might keep it waiting for longer than ``budget``."""
+        if time.perf_counter() - self.since + self.seconds >= budget:
+            await asyncio.sleep(0)
+            self.since = time.perf_counter()
 
 
 class NativeBackend(Backend):
@@ -138,7 +145,7 @@ class NativeBackend(Backend):
                 began = time.perf_counter()
                 self._replay(loaded, count, part, records[at : at + count])
                 spent = time.perf_counter() - began
-                await asyncio.sleep(0)
+                await loaded.turn(budget)
             else:
                 spent = await self._in_parts(loaded, part, records[at], budget / each)
             loaded.seconds = spent / count
@@ -146,8 +153,9 @@ class NativeBackend(Backend):
 
     def _replay(self, loaded: NativeProgram, count: int, control: Control | None, records: Array) -> None:
         rows = packed(loaded, count, control) if control else None
-        address, size = (rows.ctypes.data, rows.size) if rows is not None else (None, 0)
-        self._called(self.library.c.hl_run(loaded.address, count, address, size, records.ctypes.data, records.size))
+        given = (rows.ctypes.data, rows.size) if rows is not None else (None, 0)
+        kept = (records.ctypes.data, records.size) if records.size else (None, 0)
+        self._called(self.library.c.hl_run(loaded.address, count, *given, *kept))
 
     async def _in_parts(self, loaded: NativeProgram, control: Control | None, record: Array, share: float) -> float:
         """One replay, the event loop getting its turn after each ``share`` of its work; the seconds it took."""
@@ -165,7 +173,9 @@ class NativeBackend(Backend):
             self._called(self.library.c.hl_run_part(loaded.address, first, last))
             spent += time.perf_counter() - began
             first = last
-            await asyncio.sleep(0)
+            if first < len(calls):
+                await asyncio.sleep(0)
+                loaded.since = time.perf_counter()
         gather(loaded, record)
         return spent
 

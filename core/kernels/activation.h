@@ -30,7 +30,8 @@ HL_INLINE hl_vec hl_activated(hl_vec x, int32_t activation, float alpha) {
 
 HL_INLINE void hl_activate_as(float *values, ptrdiff_t count, int32_t activation, float alpha) {
   ptrdiff_t k = 0;
-  for (; k + HL_LANES <= count; k += HL_LANES) hl_store(values + k, hl_activated(hl_load(values + k), activation, alpha));
+  for (; k + HL_LANES <= count; k += HL_LANES)
+    hl_store(values + k, hl_activated(hl_load(values + k), activation, alpha));
   if (k < count)
     hl_store_some(values + k, count - k, hl_activated(hl_load_some(values + k, count - k, 0.0f), activation, alpha));
 }

@@ -30,7 +30,8 @@ static hl_error geometry(const hl_call *call, hl_window *g) {
 
 // The convolution for the pixels from (h, w) on; 0 where no cell of a kernel meets them.
 static int phase_conv(const hl_call *call, const hl_window *g, ptrdiff_t h, ptrdiff_t w, hl_conv *v) {
-  const phase down = phase_of(h, g->stride_h, g->top, g->kh, g->h), along = phase_of(w, g->stride_w, g->left, g->kw, g->w);
+  const phase down = phase_of(h, g->stride_h, g->top, g->kh, g->h);
+  const phase along = phase_of(w, g->stride_w, g->left, g->kw, g->w);
   if (!down.cells || !along.cells) return 0;
   const ptrdiff_t kernel = (ptrdiff_t)g->kh * g->kw, plane = (ptrdiff_t)g->h * g->w;
   *v = (hl_conv){.n = g->n, .c = g->f, .h = g->p, .w = g->q, .f = g->c, .stride_h = 1, .stride_w = 1};

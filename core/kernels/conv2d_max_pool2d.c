@@ -50,8 +50,8 @@ static hl_error geometry(const hl_call *call, hl_conv *v, pool *s) {
   v->pooled = hl_floats(pooled);
   // Pooled in passing, and activated afterwards, which is the same unless the activation turns the order round.
   const int rising = v->activation != HL_ACTIVATION_LEAKY_RELU || v->alpha >= 0;
-  v->pool = rising && s->kernel_h == 2 && s->kernel_w == 2 && s->stride_h == 2 && s->stride_w == 2 && s->p == v->p / 2 &&
-            s->q == v->q / 2;
+  v->pool = rising && s->kernel_h == 2 && s->kernel_w == 2 && s->stride_h == 2 && s->stride_w == 2 &&
+            s->p == v->p / 2 && s->q == v->q / 2;
   v->only_pool = v->pool && call->outs == 1;
   return HL_OK;
 }
@@ -78,7 +78,8 @@ static void pool_map(const hl_conv *v, const pool *s, const float *map, float *r
     for (ptrdiff_t i = 1; i < s->kernel_h; i++) {
       const float *other = upper + i * v->q;
       ptrdiff_t q = 0;
-      for (; q + HL_LANES <= v->q; q += HL_LANES) hl_store(row + q, hl_maximum(hl_load(row + q), hl_load(other + q)));
+      for (; q + HL_LANES <= v->q; q += HL_LANES)
+        hl_store(row + q, hl_maximum(hl_load(row + q), hl_load(other + q)));
       for (; q < v->q; q++) row[q] = hl_maximum_one(row[q], other[q]);
     }
     for (ptrdiff_t q = 0; q < s->q; q++) {

@@ -24,14 +24,16 @@ static layout layout_of(const hl_conv *v) {
   l.plane = (ptrdiff_t)hl_times(l.height, l.width);
   l.maps = (ptrdiff_t)hl_times(v->p, l.width) + HL_LANES;
   // the last vector of the last cell looks this far past the image
-  l.padded = (ptrdiff_t)hl_times(hl_times(v->c, l.planes_h * l.planes_w), l.plane) + (v->kw - 1) / v->stride_w + HL_LANES;
+  l.padded = (ptrdiff_t)hl_times(hl_times(v->c, l.planes_h * l.planes_w), l.plane);
+  l.padded += (v->kw - 1) / v->stride_w + HL_LANES;
   const ptrdiff_t by_rows = (v->q + HL_LANES - 1) / HL_LANES * HL_LANES;
   l.rows = v->column == 1 && v->row == v->q && v->pool == 0 && v->q >= HL_LANES && by_rows <= l.width + l.width / 8;
   return l;
 }
 
 int64_t hl_direct_scratch(const hl_conv *v) {
-  const int64_t width = v->q + (int64_t)((v->kw - 1) / v->stride_w), height = v->p + (int64_t)((v->kh - 1) / v->stride_h);
+  const int64_t width = v->q + (int64_t)((v->kw - 1) / v->stride_w);
+  const int64_t height = v->p + (int64_t)((v->kh - 1) / v->stride_h);
   const int64_t planes = hl_times(v->c, hl_times(v->stride_h < v->kh ? v->stride_h : v->kh,
                                                  v->stride_w < v->kw ? v->stride_w : v->kw));
   const int64_t cells = hl_times(v->c, hl_times(v->kh, v->kw));
@@ -63,7 +65,8 @@ static ptrdiff_t first_at(ptrdiff_t limit, ptrdiff_t stride, ptrdiff_t phase, pt
 }
 
 static void pad_plane(const hl_conv *v, const layout *l, const float *x, ptrdiff_t a, ptrdiff_t b, float *to) {
-  const ptrdiff_t u0 = first_at(0, v->stride_h, a, v->top, l->height), w0 = first_at(0, v->stride_w, b, v->left, l->width);
+  const ptrdiff_t u0 = first_at(0, v->stride_h, a, v->top, l->height);
+  const ptrdiff_t w0 = first_at(0, v->stride_w, b, v->left, l->width);
   const ptrdiff_t u1 = first_at(v->h, v->stride_h, a, v->top, l->height);
   const ptrdiff_t w1 = first_at(v->w, v->stride_w, b, v->left, l->width);
   hl_zero(to, u0 * l->width);

@@ -1,6 +1,6 @@
-// Convolution by 3x3 kernels at stride 1 through Winograd's minimal filtering F(2x2, 3x3) (Lavin, Gray, "Fast algorithms
-// for convolutional neural networks", 2016): tiles of 4x4 pixels and kernels are transformed, multiplied cell by cell
-// (16 matrix products over the channels) and transformed back to 2x2 outputs.
+// Convolution by 3x3 kernels at stride 1 through Winograd's minimal filtering F(2x2, 3x3) (Lavin, Gray, "Fast
+// algorithms for convolutional neural networks", 2016): tiles of 4x4 pixels and kernels are transformed, multiplied cell
+// by cell (16 matrix products over the channels) and transformed back to 2x2 outputs.
 //
 // With these matrices an output depends on nothing outside its own 3x3 patch, cell by cell: where the patch is all
 // zeros, so are all products that reach the output, and it is exactly 0. F(4x4, 3x3) has no such structure: there zeros
@@ -114,7 +114,8 @@ static void transform_kernels(const hl_conv *v, const layout *l, float *u) {
 // ---- pixels
 
 // `rows` rows of the padded plane from row `first` on; the borders to the left and right are zeros already.
-static void pad_rows(const hl_conv *v, const layout *l, const float *plane, ptrdiff_t first, ptrdiff_t rows, float *to) {
+static void pad_rows(const hl_conv *v, const layout *l, const float *plane, ptrdiff_t first, ptrdiff_t rows,
+                     float *to) {
   const ptrdiff_t skip = hl_max(0, -v->left), before = hl_max(0, v->left);
   const ptrdiff_t count = hl_max(0, hl_min(v->w - skip, l->width - before));
   for (ptrdiff_t r = 0; r < rows; r++, to += l->width) {
@@ -177,7 +178,8 @@ HL_INLINE void panel(int vectors, const hl_conv *v, const layout *l, const float
 }
 
 // to[cell][f][tile] = sum over c of u[cell][c][f] * pixels[cell][c][tile]
-static void multiply(const hl_conv *v, const layout *l, ptrdiff_t count, const float *u, const float *pixels, float *to) {
+static void multiply(const hl_conv *v, const layout *l, ptrdiff_t count, const float *u, const float *pixels,
+                     float *to) {
   for (int cell = 0; cell < CELLS; cell++) {
     ptrdiff_t j = 0;
     for (; j + HL_LANES < count; j += HL_NR) panel(HL_NV, v, l, u, pixels + j, to + j);
@@ -265,7 +267,7 @@ void hl_winograd_run(const hl_conv *v, char *scratch) {
   s.y = hl_cut(&scratch, 2 * l.at_once * l.out);
   s.pooled = hl_cut(&scratch, l.at_once * l.pooled);
   transform_kernels(v, &l, u);
-  const ptrdiff_t most = l.at_once * l.columns;  // vectors of products end past the tiles: those terms are to be numbers
+  const ptrdiff_t most = l.at_once * l.columns;  // vectors of products end past the tiles, and must meet numbers there
   for (ptrdiff_t cell = 0; cell < CELLS; cell++)
     for (ptrdiff_t c = 0; c < v->c; c++) hl_zero(pixels + cell * l.pixels + c * l.step + most, l.step - most);
   hl_zero(padded, (2 * l.at_once + 2) * l.width);

@@ -1,4 +1,4 @@
-// The blocked matrix product of gemm.h: blocks of B stay in the second cache, blocks of A and a panel of B in the first.
+// The blocked matrix product of gemm.h: a block of B stays in the second cache, panels in the first.
 #include "gemm.h"
 
 enum { HL_KC = 256, HL_MC = HL_MR * 16, HL_NC = HL_NR * 32 };

@@ -57,8 +57,8 @@ HL_INLINE void hl_tile_store(int rows, int vectors, int last, hl_sums sums, floa
   }
 }
 
-// c (m x n, columns side by side, rows c_row apart) = a * b, or += with `accumulate`. Element (i, j) of a matrix X is at
-// x[i * x_row + j * x_col], so a transposed operand costs nothing but its strides. `scratch` holds
+// c (m x n, columns side by side, rows c_row apart) = a * b, or += with `accumulate`. Element (i, j) of a matrix X is
+// at x[i * x_row + j * x_col], so a transposed operand costs nothing but its strides. `scratch` holds
 // hl_gemm_scratch(m, n, k) bytes. Sums over more than HL_KC terms are made in blocks, which keeps their error small.
 void hl_gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col, const float *b,
              ptrdiff_t b_row, ptrdiff_t b_col, float *c, ptrdiff_t c_row, int accumulate, char *scratch);

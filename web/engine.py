@@ -307,11 +307,12 @@ async def trace(name: str) -> object:
 async def judge(name: str) -> object:
     """Hold WebGPU against what answers, on what this model read last; it computes there from now on if it is better.
 
-    `sentence` says what came of it.
+    `sentence` says what came of it, `kernels` how fast the compiled kernels are by now.
     """
+    kernels = await chooser.measure_again(models[name])
     batch = np.stack(last["images"] or [np.zeros((28, 28))])[:, None].astype(np.float32)
     used, sentence = await chooser.judge(models[name], batch)
-    return pack({"used": used, "sentence": sentence})
+    return pack({"used": used, "sentence": sentence, "kernels": kernels})
 
 
 def judge_status() -> object:

@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class Verdict:
     """What came of comparing a backend with NumPy and with its rival. ``ratio``: the rival's time over its own;
-    ``error``: the largest; ``speed``: GFLOP/s on the work, where that was asked for."""
+    ``error``: the largest; ``own``: seconds of its run; ``speed``: GFLOP/s on the work, where that was asked for."""
 
     backend: str
     work: str  # "inference" or "training"
@@ -50,6 +50,7 @@ class Verdict:
     ratio: float = math.nan
     seconds: float = 0.0
     rival: str = "numpy"
+    own: float = math.nan
     speed: float = math.nan
 
     @property
@@ -238,18 +239,19 @@ async def quickest(work: Work, backend: Backend, clock: Clock, rounds: int = ROU
 
 
 async def verdict(
-    backend: Backend, work: str, clock: Clock, judged: Awaitable[tuple[float, float]], rival: Backend
+    backend: Backend, work: str, clock: Clock, judged: Awaitable[tuple[float, float, float]], rival: Backend
 ) -> Verdict:
-    """(error, ratio) as a verdict; what was raised on the way as a reason."""
+    """(error, own seconds, the rival's) as a verdict; what was raised on the way as a reason."""
     try:
-        error, ratio = await judged
+        error, own, theirs = await judged
     except BackendError as failure:
         return Verdict(backend.name, work, False, str(failure), seconds=clock.spent)
     if not error <= LIMIT:
         reason = f"its results differ from NumPy's by {error:.0e} of the largest value"
         return Verdict(backend.name, work, False, reason, error, seconds=clock.spent)
+    ratio = theirs / own
     slower = "" if ratio > 1 else f"{work} takes {1 / ratio:.2g} times as long as with {TITLES[rival.name]}"
-    return Verdict(backend.name, work, not slower, slower, error, ratio, clock.spent, rival.name)
+    return Verdict(backend.name, work, not slower, slower, error, ratio, clock.spent, rival.name, own)
 
 
 async def judge_inference(
@@ -262,22 +264,19 @@ async def judge_inference(
     """
     clock, before = Clock(budget), rival or NumpyBackend()
 
-    async def judged() -> tuple[float, float]:
+    async def judged() -> tuple[float, float, float]:
         errors = [await compared(golden(), backend, clock)]
         work = inference(model, images)
         theirs, expected = await timed(work, before, clock)
         mine, found = await quickest(work, backend, clock)
-        return max(*errors, worst(found, expected)), theirs / mine
+        return max(*errors, worst(found, expected)), mine, theirs
 
     return await verdict(backend, "inference", clock, judged(), before)
 
 
-async def judge_kernels(model: Sequential, images: Array, backend: Backend, budget: float = BUDGET) -> Verdict:
-    """:func:`judge_inference` for compiled kernels, with the speed that they reach on ``images`` in GFLOP/s."""
-    found = await judge_inference(model, images, backend, budget)
-    if not found.right:
-        return found
-    clock = Clock(WARM)
+async def measured(verdict: Verdict, model: Sequential, images: Array, backend: Backend) -> Verdict:
+    """The verdict with the speed, in GFLOP/s, that compiled kernels reach on ``images`` within ``WARM`` seconds."""
+    clock = Clock(math.inf)
     program = await loaded(inference(model, images), backend, clock)
     try:
         best = math.inf
@@ -285,8 +284,9 @@ async def judge_kernels(model: Sequential, images: Array, backend: Backend, budg
             began = time.perf_counter()
             for _ in range(ROUNDS):
                 backend.run(program)
-            best = min(best, (time.perf_counter() - began) / ROUNDS)
-        return replace(found, speed=2e-9 * program.plan.multiply_adds / max(best, TICK / ROUNDS))
+            best = min(best, max(time.perf_counter() - began, TICK) / ROUNDS)
+        ratio = verdict.ratio * verdict.own / best
+        return replace(verdict, ratio=ratio, own=best, speed=2e-9 * program.plan.multiply_adds / best)
     finally:
         backend.close(program)
 
@@ -308,7 +308,7 @@ async def judge_training(
     clock, before = Clock(budget), rival or NumpyBackend()
     count = min(batch, len(x))
 
-    async def judged() -> tuple[float, float]:
+    async def judged() -> tuple[float, float, float]:
         errors = [await compared(golden(), backend, clock)]
         mine, _ = await quickest(stepping(model, x[:count], y[:count], optimizer), backend, clock, 2)
         few = stepping(model, x[:SAMPLE], y[:SAMPLE], optimizer, ("loss", "gradients", "parameters"))
@@ -325,7 +325,7 @@ async def judge_training(
         for found in sides:
             del found["parameters"]
         theirs = await rivals_step(model, x, y, optimizer, count, clock, before)
-        return max(*errors, worst(sides[1], sides[0])), theirs / mine
+        return max(*errors, worst(sides[1], sides[0])), mine, theirs
 
     return await verdict(backend, "training", clock, judged(), before)
 

@@ -14,7 +14,7 @@ from .errors import BackendError
 from .graph import Array
 from .model import Sequential
 
-PATIENCE = 30.0  # s: of the judgement of a backend that was asked for by name
+PATIENCE = 30.0  # s: of the judgement of kernels, or of a GPU that was asked for by name
 SOME = 4  # images that kernels are judged on: a drawing is read as one image or a few
 
 
@@ -26,7 +26,8 @@ class Chooser:
         self.forced = ""
         self.progress = (0, 0)
         self._kernels: Backend | None = None  # once they were found right and faster
-        self._said: str | None = None
+        self._verdict: Verdict | None = None
+        self.said: str | None = None  # what there is to say of the compiled kernels
 
     @property
     def cpu(self) -> Backend:
@@ -39,25 +40,32 @@ class Chooser:
         The compiled kernels are judged once, on the first model. ``forced`` "numpy" leaves them out.
         """
         self.forced = forced
-        if self._said is None:
-            self._said = await self._judge_kernels(model) if forced != "numpy" else ""
+        if self.said is None:
+            self.said = await self._judge_kernels(model) if forced != "numpy" else ""
         if forced != "numpy" and model.backend.name == "numpy":
             model.use(self.cpu)
-        return self._said
+        return self.said
 
     async def _judge_kernels(self, model: Sequential) -> str:
         try:
             native = backends.get("native")
         except BackendError:
             return f"{TITLES['native']} is not used: {backends.why_not('native')}."
-        images = np.random.Generator(np.random.PCG64(5)).random((SOME, *model.input_shape), np.float32)
-        budget = PATIENCE if self.forced == "native" else choose.BUDGET
-        verdict = await choose.judge_kernels(model, images, native, budget)
+        images = some_images(model)
+        verdict = await choose.judge_inference(model, images, native, PATIENCE)  # NumPy takes the most of it
         if not verdict.right:
             backends.refuse("native", verdict.reason)
         elif verdict.used or self.forced == "native":
-            self._kernels = native
+            self._kernels, self._verdict = native, verdict
+            verdict = await choose.measured(verdict, model, images, native)
         return self._sentence(verdict)
+
+    async def measure_again(self, model: Sequential) -> str:
+        """The compiled kernels' sentence with the speed that they have now: by their first answers a browser has
+        compiled them anew, and better."""
+        if self._kernels is not None and self._verdict is not None:
+            self.said = self._sentence(await choose.measured(self._verdict, model, some_images(model), self._kernels))
+        return self.said or ""
 
     async def judge(self, model: Sequential, images: Array) -> tuple[bool, str]:
         """Hold a GPU against what answers so far, on images that were just read: whether it answers from now on, and
@@ -66,8 +74,8 @@ class Chooser:
         forced = self.forced == "webgpu"
         try:
             gpu = await backends.open_webgpu()
-        except BackendError as error:
-            return False, f"{TITLES['webgpu']} is not used: {error}."
+        except BackendError:
+            return False, f"{TITLES['webgpu']} is not used: {backends.why_not('webgpu')}."
         gpu.progress = self._report  # type: ignore[attr-defined]
         budget = PATIENCE if forced else choose.BUDGET
         verdict = await choose.judge_inference(model, images, gpu, budget, model.backend)
@@ -96,3 +104,8 @@ class Chooser:
         if self.forced == verdict.backend and verdict.right and not verdict.used:
             sentence = f"{sentence.removesuffix(': not used')}; used because it was asked for"
         return f"{sentence}."
+
+
+def some_images(model: Sequential) -> Array:
+    """Images that kernels are judged on: for speed it does not matter what they show."""
+    return np.random.Generator(np.random.PCG64(5)).random((SOME, *model.input_shape), np.float32)

@@ -114,7 +114,7 @@ def test_what_is_available_is_said(webgpu: WebgpuBackend, monkeypatch: pytest.Mo
     found = backends.available()
     assert list(found) == ["webgpu", "native", "numpy"]
     assert found["numpy"] == ""
-    assert found["native"]
+    assert found["native"] == ""  # make.py test builds the kernels
     with pytest.raises(BackendError, match="use backend='numpy'"):
         backends.get("abacus")
     monkeypatch.setattr(backends, "_opened", {})

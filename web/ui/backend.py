@@ -69,6 +69,7 @@ async def judge(engine, model: str, changed) -> None:
         return
     finally:
         watch.cancel()
+    _said["kernels"] = said.kernels
     _say(_line, _with_kernels(said.sentence))
     if forced and not said.used:
         _say(_note, f"{said.sentence} Using {TITLES[engine.backend]}, nothing is lost.")

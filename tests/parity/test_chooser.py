@@ -1,0 +1,118 @@
+"""What computes for a page: compiled kernels at once where they are right, a GPU only if it beats them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from handlens import architectures, backends, choose
+from handlens.backends.native import NativeBackend
+from handlens.chooser import Chooser
+from handlens.errors import BackendError
+from handlens.optimizers import Adam
+
+VERIFIED = r"Compiled SIMD: verified, max error \de-\d\d, [\d.e+]+ GFLOP/s, inference [\d.]+x NumPy"
+
+
+@pytest.fixture(autouse=True)
+def alone(native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels are there and a GPU is not; time is plenty on a busy machine."""
+    monkeypatch.setattr(backends, "_opened", {"native": native})
+    monkeypatch.setattr(backends, "_refused", {"webgpu": "no adapter"})
+    monkeypatch.setattr(choose, "BUDGET", 60.0)
+
+
+def test_kernels_compute_from_the_start(native: NativeBackend) -> None:
+    model, chooser = architectures.build("convnet"), Chooser()
+    said = asyncio.run(chooser.begin(model))
+    found = re.fullmatch(VERIFIED + r"(: not used)?\.", said)
+    assert found, said
+    assert (model.backend is native) == (not found[1]) == (chooser.cpu is native)
+    again = architectures.build("linear")
+    assert asyncio.run(chooser.begin(again)) == said  # judged once
+    assert again.backend is model.backend
+    assert re.match(VERIFIED, asyncio.run(chooser.measure_again(model)))
+
+
+def test_numpy_is_used_where_it_was_asked_for(native: NativeBackend) -> None:
+    model, chooser = architectures.build("cnn-small"), Chooser()
+    assert asyncio.run(chooser.begin(model, "numpy")) == ""
+    assert model.backend.name == chooser.cpu.name == "numpy"
+
+
+def test_slower_kernels_are_used_where_they_were_asked_for(
+    native: NativeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, chooser, plain = architectures.build("cnn-small"), Chooser(), choose.timed
+
+    async def timed(work: Any, backend: Any, *rest: Any) -> Any:
+        seconds, found = await plain(work, backend, *rest)
+        return (seconds * 1e3 if backend is native else seconds), found
+
+    monkeypatch.setattr(choose, "timed", timed)
+    asyncio.run(chooser.begin(architectures.build("cnn-small")))
+    assert chooser.cpu.name == "numpy"
+    chooser = Chooser()
+    assert asyncio.run(chooser.begin(model, "native")).endswith("; used because it was asked for.")
+    assert model.backend is native
+
+
+def test_wrong_kernels_are_left_out(native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Off(NativeBackend):
+        async def fetch(self, program: Any, *names: str) -> dict[str, np.ndarray]:
+            found = await super().fetch(program, *names)
+            return {
+                name: value * np.float32(1.01) if value.dtype == np.float32 else value for name, value in found.items()
+            }
+
+    monkeypatch.setitem(backends._opened, "native", Off(native.library))
+    model, chooser = architectures.build("cnn-small"), Chooser()
+    said = asyncio.run(chooser.begin(model))
+    assert said.startswith("Compiled SIMD is not used: its results differ from NumPy's by 1e-02")
+    assert model.backend.name == "numpy"
+    assert backends.available()["native"].startswith("its results differ")
+
+
+def test_kernels_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_opened", {})
+    monkeypatch.setattr(backends, "_refused", {"native": "none are installed", "webgpu": "no adapter"})
+    model, chooser = architectures.build("cnn-small"), Chooser()
+    assert asyncio.run(chooser.begin(model)) == "Compiled SIMD is not used: none are installed."
+    assert model.backend.name == "numpy"
+
+
+def test_without_a_gpu_the_kernels_train(native: NativeBackend) -> None:
+    model, chooser = architectures.build("convnet"), Chooser()
+    asyncio.run(chooser.begin(model, "native"))
+    x, y = np.zeros((8, 1, 28, 28), np.float32), np.zeros(8, np.int32)
+    assert asyncio.run(chooser.trainer(model, x, y, Adam(), 8)) == (native, "")
+    used, said = asyncio.run(chooser.judge(model, x))
+    assert not used
+    assert said == "WebGPU is not used: no adapter."
+
+
+def test_a_gpu_has_to_beat_what_answers(webgpu: Any, native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_refused", {})
+    monkeypatch.setitem(backends._opened, "webgpu", webgpu)
+    model, chooser = architectures.build("cnn-small"), Chooser()
+    asyncio.run(chooser.begin(model, "native"))
+    used, said = asyncio.run(chooser.judge(model, np.zeros((1, 1, 28, 28), np.float32)))
+    assert "x Compiled SIMD" in said, said
+    assert used == (model.backend is webgpu) == (not said.endswith("not used."))
+
+
+def test_after_a_failure_the_kernels_take_over(native: NativeBackend) -> None:
+    class Lost(NativeBackend):
+        name = "webgpu"
+
+        def run(self, *arguments: Any, **options: Any) -> None:
+            raise BackendError("the device was lost")
+
+    model = architectures.build("cnn-small")
+    model.use(Lost(native.library))
+    model.predict(np.zeros((1, 28, 28), np.float32))
+    assert model.backend is native
+    assert model.handed_over == ["the device was lost"]

@@ -9,6 +9,7 @@ const WORDS = { sure: "sure", likely: "likely", unsure: "unsure", none: "no digi
 const state = { lens: null, painting: !window.first?.taken, version: -1, last: null, timer: 0, voice: 0 };
 const find = (name) => document.getElementById(name);
 
+const visited = window.early.kept("visited"); // else there is nothing to ask the store for, which takes its time
 // What the address says: "#draw?model=ann&ink=..."
 const said = Object.fromEntries(location.hash.split("?").slice(1).join("?").split("&").map((pair) => pair.split("=")));
 
@@ -97,7 +98,7 @@ function speak(sentence) {
 
 // Follows the ink until MicroPython does.
 function follow() {
-  if (!state.painting || state.timer) return;
+  if (!state.painting || !state.lens || state.timer) return;
   state.timer = setTimeout(() => { state.timer = 0; if (state.painting && state.version !== pad.version()) follow(); }, PACE);
   const before = state.last, reading = read("", "");
   if (reading && reading.blank && !(before && !before.blank)) return;
@@ -131,10 +132,11 @@ async function begin() {
   const naming = chosen(), opening = naming.then((name) =>
     openLens({ model: `first/${name}.json`, weights: `models/${name}.safetensors`, kernels: "first/" }));
   opening.catch(() => {}); // told where it is awaited
-  if (document.readyState === "loading") await new Promise((done) => document.addEventListener("DOMContentLoaded", done));
+  // engine-start.js is the last of the page's own scripts: with it the pad is there
+  if (!window.beginPython) await new Promise((done) => document.addEventListener("DOMContentLoaded", done));
   pad.canvas.addEventListener("ink", follow);
   if (state.painting) followLink();
-  const [lens, taught] = await Promise.all([opening, naming.then((name) => window.store.taught(name))]);
+  const [lens, taught] = await Promise.all([opening, visited ? naming.then((name) => window.store.taught(name)) : null]);
   if (taught) return "waits"; // the visitor has taught this model: it has other weights
   state.lens = lens;
   if (state.painting) follow();

@@ -1,4 +1,7 @@
-"""Timing: medians of repeated runs; a peer runs its rounds between ours, so that both meet the same noise."""
+"""Timing: medians of repeated runs. What is compared takes turns in one run, so that all of it meets the same noise.
+
+Everything computes on one thread: :func:`alone` is the environment in which NumPy's BLAS and PyTorch have one.
+"""
 
 from __future__ import annotations
 
@@ -6,65 +9,103 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import architectures, backends
 from .augment import Augment
+from .backends.base import Backend
+from .backends.native import NativeBackend, library
+from .errors import BackendError
+from .graph import Array
+from .layers.regularization import SEED
 from .model import Sequential
+from .plan import Plan
 from .training import training_plan
 
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+LEAST = 0.02  # s: a round of what takes less holds several runs, so that its caches are as warm as in use
+JOBS = ("step", "one", "batch")
+Work = dict[str, Callable[[], Any]]
 
-def milliseconds(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median time of each function, the functions taking turns."""
+
+@dataclass
+class Engine:
+    """Something that computes: one function a job, or the sentence that says why it cannot run here."""
+
+    name: str
+    work: Work = field(default_factory=dict)
+    reason: str = ""
+
+
+def milliseconds(functions: Mapping[str, Callable[[], Any]], repeats: int, least: float = 0.0) -> dict[str, float]:
+    """Median time of each function, the functions taking turns; a round repeats what takes less than ``least``
+    seconds."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
         function()  # the first call allocates and warms caches
     for _ in range(repeats):
         for name, function in functions.items():
-            began = time.perf_counter()
-            function()
-            times[name].append(1e3 * (time.perf_counter() - began))
+            began, count, spent = time.perf_counter(), 0, 0.0
+            while not count or spent < least:
+                function()
+                count += 1
+                spent = time.perf_counter() - began
+            times[name].append(1e3 * spent / count)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def our_step(model: Sequential, batch: int, augment: Augment | None = None) -> tuple[Callable[[], None], int]:
-    """A function that takes one training step of Adam on random data, and the step's multiply-adds."""
+def step_control(plan: Plan, batch: int, rate: float) -> dict[str, Array]:
+    """What one training step on the first ``batch`` rows of the data asks for."""
+    given: dict[str, Array] = {
+        "rows": np.arange(batch, dtype=np.int32)[None],
+        "learning_rate": np.full((1, 1), rate, np.float32),
+        "step": np.ones((1, 1), np.float32),
+        SEED: np.full((1, 1), 5, np.uint32),
+    }
+    return {name: value for name, value in given.items() if name in plan.controls}
+
+
+def step_program(
+    model: Sequential, batch: int, rate: float, augment: Augment | None = None
+) -> tuple[backends.Program, dict[str, Array]]:
+    """A training step of Adam on random data, loaded and filled, and its control values."""
     plan, generator = training_plan(model, batch, "adam", augment=augment), np.random.default_rng(0)
     program = backends.drive(model.backend.load(plan))
     model.backend.upload(program, "parameters", model.parameters)
     model.backend.upload(program, "data", generator.random((batch, *model.input_shape), np.float32))
     model.backend.upload(program, "targets", generator.integers(0, model.output_shape[0], batch).astype(np.int32))
-    control = {
-        "rows": np.arange(batch, dtype=np.int32)[None],
-        "learning_rate": np.full((1, 1), 1e-3, np.float32),
-        "step": np.ones((1, 1), np.float32),
-    }
+    model.backend.prepare(program)
+    more = augment.controls((batch, *model.input_shape), 0, 0) if augment else {}
+    return program, {**step_control(plan, batch, rate), **more}
+
+
+def our_step(model: Sequential, batch: int, augment: Augment | None = None) -> tuple[Callable[[], None], int]:
+    """A function that takes one training step of Adam on random data, and the step's multiply-adds."""
+    program, control = step_program(model, batch, 1e-3, augment)
+    shape = (batch, *model.input_shape)
 
     def step() -> None:
-        more = augment.controls((batch, *model.input_shape), 0, 0) if augment else {}
+        more = augment.controls(shape, 0, 0) if augment else {}
         model.backend.run(program, 1, {**control, **more})
 
-    return step, plan.multiply_adds
+    return step, program.plan.multiply_adds
 
 
-def torch_twin(model: Sequential, batch: int) -> dict[str, Callable[[], Any]]:
-    """The same network and step in PyTorch, on as many threads as the BLAS of NumPy may use; {} where it is missing."""
-    try:
-        import torch
-    except ImportError:
-        return {}
-    nn = torch.nn
-    torch.set_num_threads(threads())
-    parts: list[Any] = []
-    channels = model.input_shape[0]
+def torch_layers(torch: Any, model: Sequential) -> list[Any]:
+    """The network's layers in PyTorch, with weights of its own."""
+    nn, parts, channels = torch.nn, [], model.input_shape[0]
     activations = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+    plain = {"MaxPool2D": lambda: nn.MaxPool2d(2), "Flatten": nn.Flatten, "ReLU": nn.ReLU}
     for row, layer in zip(model.summary().rows, model.layers, strict=True):
         kind, settings = type(layer).__name__, layer.config()
         if kind == "Conv2D":
-            parts.append(nn.Conv2d(channels, settings["filters"], settings["kernel_size"], bias=settings["use_bias"]))
+            options = {"bias": settings["use_bias"], "padding": settings["padding"]}
+            parts.append(nn.Conv2d(channels, settings["filters"], settings["kernel_size"], **options))
             channels = settings["filters"]
         elif kind == "Dense":
             parts.append(nn.LazyLinear(settings["units"]))
@@ -72,30 +113,71 @@ def torch_twin(model: Sequential, batch: int) -> dict[str, Callable[[], Any]]:
             parts.append(nn.BatchNorm2d(row.shape[0]))
         elif kind == "Dropout":
             parts.append(nn.Dropout(settings["rate"]))
-        elif kind in ("MaxPool2D", "Flatten", "ReLU"):
-            parts.append({"MaxPool2D": lambda: nn.MaxPool2d(2), "Flatten": nn.Flatten, "ReLU": nn.ReLU}[kind]())
+        elif kind in plain:
+            parts.append(plain[kind]())
         if settings.get("activation") in activations:
             parts.append(activations[settings["activation"]]())
-    twin, loss = nn.Sequential(*parts), nn.functional.cross_entropy
-    images, labels = torch.rand(batch, *model.input_shape), torch.randint(0, model.output_shape[0], (batch,))
-    twin(images)
+    return parts
+
+
+def torch_twin(model: Sequential, batch: int, images: int) -> Engine:
+    """The same network and step in PyTorch on one thread, or why there is none."""
+    try:
+        import torch
+    except ImportError:
+        return Engine("PyTorch", reason="not installed in this Python")
+    torch.set_num_threads(1)
+    twin, loss = torch.nn.Sequential(*torch_layers(torch, model)), torch.nn.functional.cross_entropy
+    x, many = torch.rand(batch, *model.input_shape), torch.rand(images, *model.input_shape)
+    labels = torch.randint(0, model.output_shape[0], (batch,))
+    twin(x)
     optimizer = torch.optim.Adam(twin.parameters())
 
     def step() -> None:
         twin.train()
         optimizer.zero_grad()
-        loss(twin(images), labels).backward()
+        loss(twin(x), labels).backward()
         optimizer.step()
 
-    def infer(count: int) -> Callable[[], Any]:
-        def run() -> None:
+    def infer(given: Any) -> Callable[[], Any]:
+        def run() -> Any:
             twin.eval()
-            with torch.no_grad():
-                twin(images[:count])
+            with torch.inference_mode():
+                return torch.softmax(twin(given), 1).numpy()
 
         return run
 
-    return {"step": step, "one": infer(1), "batch": infer(batch)}
+    return Engine(f"PyTorch {torch.__version__}", {"step": step, "one": infer(many[:1]), "batch": infer(many)})
+
+
+def builds() -> list[library.Library]:
+    """Every build of the compiled kernels that this machine runs, best first; none where there is none."""
+    try:
+        best = library.find()
+    except BackendError:
+        return []
+    names = library.candidates()
+    lower = [library.FOLDER / name for name in names[names.index(best.path.name) + 1 :]]
+    return [best, *(library.Library(path) for path in lower if path.is_file())]
+
+
+def ours(name: str, model: str, backend: Backend, batch: int, images: int) -> Engine:
+    """A named network on one of our backends, counted from Python to Python."""
+    network = architectures.build(model)
+    network.use(backend)
+    step, _ = our_step(network, batch)
+    x = np.random.default_rng(0).random((images, *network.input_shape), np.float32)
+    return Engine(name, {"step": step, "one": lambda: network.predict(x[:1]), "batch": lambda: network.predict(x)})
+
+
+def engines(model: str, batch: int, images: int) -> list[Engine]:
+    """What is compared on a host: NumPy, the compiled kernels for each level of this processor, PyTorch."""
+    found = [ours("NumPy", model, backends.NumpyBackend(), batch, images)]
+    libraries = builds()
+    if not libraries:
+        found.append(Engine("native", reason=backends.why_not("native")))
+    found += [ours(f"native {lib.title}", model, NativeBackend(lib), batch, images) for lib in reversed(libraries)]
+    return [*found, torch_twin(architectures.build(model), batch, images)]
 
 
 def inference_milliseconds(model: Sequential, repeats: int = 101) -> float:
@@ -104,43 +186,38 @@ def inference_milliseconds(model: Sequential, repeats: int = 101) -> float:
     return milliseconds({"ours": lambda: model.predict(image)}, repeats)["ours"]
 
 
-def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
-    """Training step and inference of a named network, beside PyTorch where it is installed."""
+def measure(name: str, batch: int, images: int, repeats: int) -> dict[str, Any]:
+    """Training step and inference of a named network on every engine, by turns."""
     model = architectures.build(name)
-    step, work = our_step(model, batch)
-    images = np.random.default_rng(0).random((batch, *model.input_shape), np.float32)
-    augmented, _ = our_step(model, batch, Augment())
-    ours: dict[str, Callable[[], Any]] = {
-        "step": step,
-        "one": lambda: model.predict(images[:1]),
-        "batch": lambda: model.predict(images),
+    found = engines(name, batch, images)
+    once = model.summary().multiply_adds
+    labels = {
+        "step": (f"training step, batch {batch}, Adam", batch, our_step(model, batch)[1]),
+        "one": ("inference, batch 1", 1, once),
+        "batch": (f"inference, batch {images}", images, images * once),
     }
-    theirs = torch_twin(model, batch)
-    works = {"step": work, "one": model.summary().multiply_adds, "batch": batch * model.summary().multiply_adds}
+    best = [engine.name for engine in found if engine.work and not engine.name.startswith("PyTorch")][-1]
     rows = []
-    for key, label, count in (
-        ("step", f"training step, batch {batch}, Adam", batch),
-        ("one", "inference, batch 1", 1),
-        ("batch", f"inference, batch {batch}", batch),
-    ):
-        pair = {"handlens": ours[key]} | ({"torch": theirs[key]} if theirs else {})
-        times = milliseconds(pair, repeats)
-        mine, peer = times["handlens"], times.get("torch")
+    for job in JOBS:
+        label, count, work = labels[job]
+        times = milliseconds({engine.name: engine.work[job] for engine in found if engine.work}, repeats, LEAST)
+        mine = times[best]
         rows.append(
             {
                 "what": label,
+                "times": times,
                 "milliseconds": mine,
                 "images_per_second": 1e3 * count / mine,
-                "gflops": 2e-6 * works[key] / mine,
-                "torch_milliseconds": peer,
-                "ratio": None if peer is None else mine / peer,
+                "gflops": 2e-6 * work / mine,
+                "ratios": {other: mine / ms for other, ms in times.items() if other != best},
             }
         )
-    varied = milliseconds({"plain": step, "augmented": augmented}, repeats)
     return {
-        "augmentation": {**varied, "ratio": varied["augmented"] / varied["plain"]},
         "name": name,
-        "backend": model.backend.name,
+        "engines": [engine.name for engine in found],
+        "best": best,
+        "missing": {engine.name: engine.reason for engine in found if engine.reason},
+        "augmentation": augmentation(name, batch, repeats),
         "threads": threads(),
         "repeats": repeats,
         "machine": machine(),
@@ -148,9 +225,33 @@ def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
     }
 
 
+def augmentation(name: str, batch: int, repeats: int) -> dict[str, Any]:
+    """A training step with and without augmentation on the best backend but a GPU, by turns."""
+    model = architectures.build(name)
+    model.use(backends.after("webgpu"))
+    pair = {"plain": our_step(model, batch)[0], "augmented": our_step(model, batch, Augment())[0]}
+    times = milliseconds(pair, repeats)
+    return {**times, "backend": model.backend.name, "ratio": times["augmented"] / times["plain"]}
+
+
+def processor() -> str:
+    """The processor's own name where the system tells it, else its kind."""
+    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
+        for line in cpuinfo.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
 def machine() -> str:
     """The machine that was measured, in a few words."""
-    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}"
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    return f"{processor()}, {os.cpu_count()} cores, {versions}"
+
+
+def alone() -> dict[str, str]:
+    """The environment in which BLAS and PyTorch compute on one thread; it has to stand before they are imported."""
+    return dict.fromkeys(THREADS, "1")
 
 
 def threads() -> int:

@@ -83,8 +83,10 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 def add_bench(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench``."""
     parser.add_argument("--name", default="convnet", help="named network (default convnet)")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=15, help="runs, of which the median counts (default 15)")
+    parser.add_argument("--batch-size", type=int, default=128, help="images of a training step (default 128)")
+    parser.add_argument("--images", type=int, default=256, help="images of the larger inference (default 256)")
+    parser.add_argument("--repeats", type=int, default=15, help="rounds, of which the median counts (default 15)")
+    parser.add_argument("--ops", action="store_true", help="instead: each op of the compiled kernels beside the peak")
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +101,7 @@ COMMANDS = {
     "index": (add_index, "list the models of a folder from their metadata"),
     "measure": (add_measure, "measure a model as train does at its end, and keep the figures in its file"),
     "export": (add_export, "write a page that reads digits on any static host, without Python"),
-    "bench": (add_bench, "time training steps and inference, beside PyTorch where it is installed"),
+    "bench": (add_bench, "time training steps and inference on one thread: NumPy, compiled kernels, PyTorch"),
     "doctor": (add_doctor, "what can run here, and why not"),
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import handlens
 import numpy as np
 import pytest
+from handlens import backends
 from handlens.cli import COMMANDS, main
 
 
@@ -137,19 +138,64 @@ def test_mistakes_get_one_sentence(arguments: list[str], message: str, capsys: p
 
 
 def test_bench_prints_milliseconds_images_and_gflops(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--name", "cnn-small", "--batch-size", "8", "--repeats", "2", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
-    assert [r["what"].split(",")[0] for r in rows] == ["training step", "inference", "inference"]
-    for row in rows:
-        assert row["milliseconds"] > 0 and row["gflops"] > 0 and row["images_per_second"] > 0
-    assert main(["bench", "--name", "linear", "--batch-size", "8", "--repeats", "1"]) == 0
-    assert "| training step, batch 8, Adam |" in capsys.readouterr().out
+    few = ["--batch-size", "8", "--images", "4", "--repeats", "1"]
+    assert main(["bench", "--name", "cnn-small", *few, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["threads"] == 1 and result["engines"][0] == "NumPy" and result["engines"][-1].startswith("PyTorch")
+    assert [r["what"] for r in result["rows"]] == [
+        "training step, batch 8, Adam",
+        "inference, batch 1",
+        "inference, batch 4",
+    ]
+    for row in result["rows"]:
+        assert row["milliseconds"] == row["times"][result["best"]]
+        assert min(row["times"].values()) > 0 and row["gflops"] > 0 and row["images_per_second"] > 0
+        assert set(row["times"]) == {name for name in result["engines"] if name not in result["missing"]}
+        assert set(row["ratios"]) == set(row["times"]) - {result["best"]} and min(row["ratios"].values()) > 0
+    assert main(["bench", "--name", "linear", *few]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    table = [line for line in shown if line.startswith("|")]
+    assert len(table) == 5 and table[2].startswith("| training step, batch 8, Adam |")
+    assert len({line.count("|") for line in table}) == 1
+
+
+def test_bench_shows_each_op_beside_the_peak(capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["bench", "--ops", "--name", "cnn-small", "--batch-size", "8", "--images", "4", "--repeats", "1"]
+    if backends.why_not("native"):
+        assert main(few) == 1
+        assert "compiled kernels" in capsys.readouterr().err
+        return
+    assert main([*few, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["peak"] > 0 and result["lanes"] in (4, 8, 16)
+    rows = {(row["job"], row["op"], row["layer"]): row for row in result["ops"]}
+    assert ("inference, batch 4", "dense", "dense1") in rows
+    assert ("training step, batch 8, Adam", "conv2d_dw", "conv2") in rows
+    for (_, op, _), row in rows.items():
+        assert row["milliseconds"] > 0 and row["gigabytes"] > 0
+        assert (row["gflops"] > 0) == (op.startswith(("conv2d", "dense")))
+    assert main(few) == 0
+    assert capsys.readouterr().out.count("\n| ") == len(result["ops"]) + 1
 
 
 def test_doctor_names_every_backend(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert all(f"backends {name}" in shown for name in ("numpy", "native", "webgpu"))
+    native = next(line for line in shown.splitlines() if line.startswith("backends native"))
+    if not backends.why_not("native"):
+        kernels = backends.get("native").library  # type: ignore[attr-defined]
+        assert f"ready: {kernels.title}, {kernels.lanes} lanes of float32, " in native and "GFLOP/s" in native
+
+
+def test_doctor_says_why_kernels_cannot_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "_opened", {})
+    monkeypatch.setattr(backends, "_refused", {"native": "they were compiled for the moon"})
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert any(line.startswith("backends native") and line.endswith("the moon") for line in shown.splitlines())
 
 
 def test_every_command_has_help_and_a_module() -> None:

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__, backends
+from .. import __version__, backends, roofline
+from ..backends.native import NativeBackend
 from ..data import mnist
 from ..errors import HandlensError
 
 OPTIONAL = {
     "PIL": "reading image files (pillow)",
     "tqdm": "progress bars (tqdm)",
-    "torch": "the ratio in bench (torch)",
+    "torch": "the column of PyTorch in bench (torch)",
     "wgpu": "the WebGPU backend (wgpu)",
 }
 
@@ -34,12 +35,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": f"{sys.platform} {platform.machine()}, {os.cpu_count()} cores",
-        "backends": {name: reason or "ready" for name, reason in backends.available().items()},
+        "backends": {name: reason or ready(name) for name, reason in backends.available().items()},
         "mnist": data,
         "optional": {
             use: "ready" if importlib.util.find_spec(name) else "not installed" for name, use in OPTIONAL.items()
         },
     }
+
+
+def ready(name: str) -> str:
+    """That a backend can run, and of compiled kernels which build of them, and what it makes of one core here."""
+    backend = backends.get(name)
+    if not isinstance(backend, NativeBackend):
+        return "ready"
+    kernels = backend.library
+    return f"ready: {kernels.title}, {kernels.lanes} lanes of float32, {roofline.peak(kernels):.0f} GFLOP/s on one core"
 
 
 def text(result: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from handlens.chooser import Chooser
 from handlens.errors import BackendError
 from handlens.optimizers import Adam
 
-VERIFIED = r"Compiled SIMD: verified, max error \de-\d\d, [\d.e+]+ GFLOP/s, inference [\d.]+x NumPy"
+VERIFIED = r"Compiled SIMD: verified, max error \de-\d\d, [\d.,]+ GFLOP/s, inference [\d.,]+x NumPy"
 
 
 @pytest.fixture(autouse=True)

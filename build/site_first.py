@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import step_kernels
-from buildkit import CORE, WEB, run, scratch, venv_tool, write_text
+from buildkit import CORE, WEB, BuildError, run, say, scratch, venv_tool, write_json, write_text
 
 FOLDER = "first"
 LOADER = "lens.js"
@@ -30,11 +30,15 @@ def write(folder: Path) -> None:
         list(pool.map(lambda path: exported(path, work / path.stem), weights))
         for path in weights:
             shutil.copyfile(work / path.stem / "model.json", folder / f"{path.stem}.json")
-        for path in [*sorted((work / weights[0].stem).glob("*.wasm.gz")), CORE / "handlens" / "exported" / LOADER]:
+        for path in [*work.glob("*/*.wasm.gz"), CORE / "handlens" / "exported" / LOADER]:
             shutil.copyfile(path, folder / path.name)
 
 
 def exported(weights: Path, folder: Path) -> None:
-    """One model as a page of its own."""
-    why = f"`handlens export {weights.name}` failed (see above)."
-    run([venv_tool("handlens"), "export", weights, folder], why=why)
+    """One model as a page of its own; one that cannot be says so to the loader, and is read by Python alone."""
+    try:
+        run([venv_tool("handlens"), "export", weights, folder], why=f"`handlens export {weights.name}` failed.")
+    except BuildError as error:
+        say("site", f"{error} It gives no answer before Python has loaded.")
+        folder.mkdir()
+        write_json(folder / "model.json", {"failed": f"{weights.stem} cannot run on compiled kernels"})

@@ -19,6 +19,7 @@ from buildkit import (
     human,
     run,
     say,
+    scratch,
     total_bytes,
     venv_tool,
     write_json,
@@ -111,6 +112,20 @@ def numbers_table(entries: list[dict[str, Any]]) -> str:
     return readme_tables.table(["numbers", "count", "right of those answered", "refused", "refused or right"], rows)
 
 
+def first_table(sizes: dict[str, int]) -> str:
+    """What a browser fetches before the first answer, of the page's own files and of an exported model's."""
+    kernels = max(size for name, size in sizes.items() if name.endswith(".wasm.gz"))  # of one of the two builds
+    parts = {
+        "the page, its styles and scripts": total_bytes([WEB / "index.html", *WEB.glob("style/*"), *WEB.glob("*.js")])
+        + sizes["lens.js"],
+        "compiled kernels, compressed": kernels,
+        "the encoded plan": sizes["model.json"],
+        "the weights, which the engine takes from the browser's cache later": sizes["model.safetensors"],
+    }
+    rows = [[name, f"{size:,}"] for name, size in [*parts.items(), ("together", sum(parts.values()))]]
+    return readme_tables.table(["before the first answer", "bytes"], rows)
+
+
 def fill_readme(entries: list[dict[str, Any]]) -> bool:
     """Put the tables of the weights and the plan of one small network into the README; True when it changed."""
     plan = json.loads(ask("summary", "cnn-small", "--plan", "--json"))["plan"]
@@ -121,6 +136,12 @@ def fill_readme(entries: list[dict[str, Any]]) -> bool:
         "sources": sources_table(entries),
         "numbers": numbers_table(entries),
     }
+    if step_kernels.wasm_inference():  # else there is nothing to export with, and the README keeps what it says
+        with scratch("export") as work:
+            words = ("export", MODELS / "digits.safetensors", work / "page")
+            sizes = json.loads(ask(*words, "--json"))["files"]
+            listed = ask(*words).replace(str(work / "page"), "page")
+        tables |= {"export": f"```\n{listed.rstrip()}\n```", "first": first_table(sizes)}
     changed = [readme_tables.insert(name, content) for name, content in tables.items()]
     return any(changed)
 

@@ -66,3 +66,14 @@ def mnist_dir() -> Path:
     if not (folder / "t10k-images-idx3-ubyte").is_file():
         pytest.fail("MNIST is not in .cache/mnist; run `python3 build/make.py vendor`")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sanitized_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled kernels with sanitizers; a skip that says why where this host cannot run them."""
+    import sanitized
+
+    why = sanitized.why_not()
+    if why:
+        pytest.skip(f"NO SANITIZERS: {why}")
+    return sanitized.build(tmp_path_factory.mktemp("sanitized") / "handlens-sanitized.so")

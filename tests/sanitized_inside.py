@@ -1,0 +1,79 @@
+"""Runs under the sanitizers, in a process of its own: `sanitized_inside.py LIBRARY WHAT ...`, started by `sanitized.py`.
+
+NumPy keeps small arrays for later and the backend shares buffers out among tensors, so that a step too far often lands
+in memory that is somebody's. Here every value gets a block from malloc of exactly its size, red zones around it, and
+begins as NaN: what is read before it is written shows in the answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+from handlens.backends.native import Library, NativeBackend
+from handlens.backends.native import backend as native_backend
+from handlens.backends.native.lower import Lowered, lower
+from handlens.plan import Plan
+from op_cases import CASES, DIFFERENTIABLE
+from parity_check import check_forward, check_gradients
+
+FORWARD, BACKWARD = 1e-5, 1e-4
+EMPTY = 0xFF  # as every byte of a float32: NaN
+C = ctypes.CDLL(None)  # the sanitizer's allocator stands before libc's
+C.posix_memalign.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t]
+C.free.restype, C.free.argtypes = None, [ctypes.c_void_p]
+
+
+def room(size: int) -> np.ndarray:
+    """A block of exactly this size (at least one byte), in place of the backend's."""
+    at = ctypes.c_void_p()
+    if C.posix_memalign(ctypes.addressof(at), native_backend.ALIGNMENT, max(size, 1)):
+        raise MemoryError(size)
+    block = (ctypes.c_uint8 * max(size, 1)).from_address(at.value)
+    array = np.ctypeslib.as_array(block)
+    weakref.finalize(block, C.free, at)
+    array[...] = EMPTY
+    return array
+
+
+def apart(plan: Plan, fused: bool = True) -> Lowered:
+    """The plan's calls with a buffer of its own for every value; views of it share it."""
+    lowered = lower(plan, fused)
+    at = {name: f"{place.buffer} {place.offset}" for name, place in lowered.tensors.items()}
+    tensors = {name: dataclasses.replace(p, buffer=at[name], offset=0) for name, p in lowered.tensors.items()}
+    buffers: dict[str, int] = {}
+    for place in tensors.values():
+        buffers[place.buffer] = max(buffers.get(place.buffer, 0), place.bytes)
+    return dataclasses.replace(lowered, tensors=tensors, buffers=buffers)
+
+
+def table(library: Library, only: str = "") -> None:
+    """The case table, forward and gradients, or the cases of one op."""
+    backend = NativeBackend(library)
+    kinds = ((check_forward, CASES, FORWARD), (check_gradients, DIFFERENTIABLE, BACKWARD))
+    for check, cases, limit in kinds:
+        chosen = [case for case in cases if only in ("", case.op)]
+        for case in chosen:
+            print(check.__name__, case.id, flush=True)  # the last one is in the report
+            check(case, backend, limit)
+        print(f"{check.__name__}: {len(chosen)} cases", flush=True)
+
+
+def main(path: str, what: str, *arguments: str) -> None:
+    """Run one of the checks."""
+    native_backend.room, native_backend.lower = room, apart
+    library = Library(Path(path))
+    if what == "table":
+        table(library, *arguments)
+    else:
+        import plan_fuzz
+
+        plan_fuzz.run_flipped(library, *map(int, arguments))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

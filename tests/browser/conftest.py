@@ -176,9 +176,14 @@ class Desk:
         self.settled()
 
     def settled(self) -> str:
-        """Wait until the answer is that of the drawing as it stands; gives the answer."""
+        """Wait until the answer is that of the drawing as it stands, and the engine's once that is ready; gives it."""
         self.page.wait_for_function(
-            "document.getElementById('answer').dataset.version === String(pad.version())", timeout=60_000
+            """() => {
+              const { version, early } = document.getElementById("answer").dataset;
+              const ready = document.documentElement.dataset.engine === "ready";
+              return version === String(pad.version()) && !(ready && early === "yes");
+            }""",
+            timeout=60_000,
         )
         return self.answer()
 

@@ -39,7 +39,7 @@ def test_one_can_draw_while_python_is_on_its_way(new_desk: Callable[..., Any]) -
     assert loaded[0] >= loaded[1] > 10e6  # every byte was counted, against what build.json announced
     fetched = [url.rsplit("/", 1)[-1] for url in desk.watch.requests]
     assert fetched.count("pyodide.asm.wasm") == 1
-    assert desk.page.get_attribute("html", "data-backend") == "numpy"
+    assert desk.page.get_attribute("html", "data-backend") == "native"
 
 
 def test_an_image_chosen_while_python_is_on_its_way_is_read_when_it_is_here(
@@ -141,10 +141,10 @@ def test_models_side_by_side(desk: Any) -> None:
     first = desk.page.locator("#models input:checked").get_attribute("value")
     other = next(model["name"] for model in listed if model["name"] != first)
     desk.get(f"model-{other}").get_by_role("radio").check()
-    desk.page.wait_for_function(f"document.getElementById('origin').textContent.startsWith('{other} on NumPy, ')")
+    desk.page.wait_for_function(f"document.getElementById('origin').textContent.startsWith('{other} on ')")
     assert desk.shares()[desk.digit()] > 0
     desk.page.go_back()
-    desk.page.wait_for_function(f"document.getElementById('origin').textContent.startsWith('{first} on NumPy, ')")
+    desk.page.wait_for_function(f"document.getElementById('origin').textContent.startsWith('{first} on ')")
     assert desk.page.locator("#models input:checked").get_attribute("value") == first
 
 

@@ -1,4 +1,4 @@
-"""Runs under the sanitizers, in a process of its own: `sanitized_inside.py LIBRARY WHAT ...`, started by `sanitized.py`.
+"""Runs under the sanitizers, in a process that `sanitized.py` starts: `sanitized_inside.py LIBRARY WHAT ...`.
 
 NumPy keeps small arrays for later and the backend shares buffers out among tensors, so that a step too far often lands
 in memory that is somebody's. Here every value gets a block from malloc of exactly its size, red zones around it, and
@@ -72,7 +72,9 @@ def main(path: str, what: str, *arguments: str) -> None:
     else:
         import plan_fuzz
 
-        plan_fuzz.run_flipped(library, *map(int, arguments))
+        seed, count = map(int, arguments)
+        print(plan_fuzz.all_refused(library, seed, count, room))
+        print(plan_fuzz.flipped(library, seed, count, room))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 ptrdiff_t mean_squared_error_check(const hl_call *call) {
   if (!hl_all_float(call)) return HL_E_DTYPE;
-  return call->in[0]->size == call->in[1]->size ? HL_OK : HL_E_SHAPE;
+  return call->in[0]->size == call->in[1]->size && call->out[0]->size == 1 ? HL_OK : HL_E_SHAPE;
 }
 
 void mean_squared_error_run(const hl_call *call) {

@@ -9,7 +9,7 @@ ptrdiff_t softmax_cross_entropy_check(const hl_call *call) {
   for (int k = 0; k < 3; k++)
     if (call->out[k]->dtype != HL_FLOAT32) return HL_E_DTYPE;
   if (x->rank != 2 || labels->size != x->dim[0] || call->out[2]->size != x->size) return HL_E_SHAPE;
-  return HL_OK;
+  return call->out[0]->size == 1 && call->out[1]->size == 1 ? HL_OK : HL_E_SHAPE;
 }
 
 // np.argmax: the first NaN, else the first of the largest.

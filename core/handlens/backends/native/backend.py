@@ -21,6 +21,7 @@ from .library import REASONS, Library, find
 from .lower import Lowered, lower, unsupported
 
 ALIGNMENT = 64  # of program memory and scratch: HL_ALIGNMENT of handlens.h
+MOST_ROOM = 1 << 30  # bytes of program memory and scratch that a plan may ask for: shapes from a file can ask for any
 WORDS = 4  # bytes that each control value and record is padded to
 FIRST_GUESS = 2e10  # multiply-adds a second, until a part of a plan has been timed
 
@@ -80,6 +81,9 @@ class NativeBackend(Backend):
         sizes = (ctypes.c_size_t * 5)()
         error = self.library.c.hl_measure(encoded.ctypes.data, data.size, ctypes.addressof(sizes))
         self._accepted(error, lowered, int(sizes[4]))
+        if sizes[0] + sizes[1] > MOST_ROOM:
+            asked = f"{sizes[0] + sizes[1]:,} bytes of memory besides its buffers; at most {MOST_ROOM:,} are given"
+            raise BackendError(f"the compiled kernels refuse the plan: it asks for {asked}")
         buffers = {name: given[name] if name in given else room(size) for name, size in lowered.buffers.items()}
         memory, scratch = room(int(sizes[0])), room(int(sizes[1]))
         self._load(encoded, buffers, lowered, memory, scratch)

@@ -39,6 +39,13 @@ HANDLENS_OFFLINE=1 forbids every download, so that only .cache/ is used.
 """
 
 
+BENCHES = {
+    "peers": "onnxruntime-web, tfjs, jax-js and Handlens at the same work, in Chromium",
+    "first": "the first answer from a cold cache, beside the smallest pages of tfjs and onnxruntime-web",
+    "ops": "each op of the compiled kernels beside the peak of one core",
+}
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of make.py."""
     top = argparse.ArgumentParser(
@@ -83,19 +90,21 @@ def parser() -> argparse.ArgumentParser:
     wheel.add_argument("--host", action="store_true", help="instead: one for this machine, with its compiled kernels")
     wheel.set_defaults(action=lambda args: step_wheel.host() if args.host else step_wheel.main())
 
-    bench = commands.add_parser("bench", help="measure the core and the page, and update the README's table")
+    bench = commands.add_parser("bench", help="measure the core and the page, and update the README's tables")
     bench.add_argument("--no-page", action="store_true", help="leave the browser out")
-    bench.add_argument("--peers", action="store_true", help="instead: tfjs, onnxruntime-web and jax-js at our workload")
-    bench.add_argument("--quick", action="store_true", help="with --peers: one round each, to see that all of it runs")
-    bench.set_defaults(action=benchmark)
+    for part, text in BENCHES.items():
+        help_text = f"instead: {text}; several may be given"
+        bench.add_argument(f"--{part}", dest="parts", action="append_const", const=part, default=[], help=help_text)
+    bench.add_argument(
+        "--torch", default="", metavar="PYTHON", help="a Python that has PyTorch and NumPy, to measure it"
+    )
+    bench.add_argument(
+        "--quick", action="store_true", help="one round each, to see that all of it runs; changes nothing"
+    )
+    bench.set_defaults(
+        action=lambda args: step_bench.main(args.parts, page=not args.no_page, quick=args.quick, torch=args.torch)
+    )
     return top
-
-
-def benchmark(args: argparse.Namespace) -> int:
-    """Our own measurements, or the peers'."""
-    if args.quick and not args.peers:
-        raise buildkit.BuildError("--quick goes with --peers.")
-    return step_bench.peers(quick=args.quick) if args.peers else step_bench.main(page=not args.no_page)
 
 
 def main(arguments: list[str]) -> int:

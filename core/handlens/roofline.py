@@ -75,14 +75,15 @@ def steps(backend: NativeBackend, program: NativeProgram, repeats: int, least: f
 
     calls = program.lowered.steps
     times: list[list[float]] = [[] for _ in calls]
-    for _ in range(repeats):
+    for turn in range(repeats + 1):
         for k in range(len(calls)):
             run, began, count, spent = call(k), time.perf_counter(), 0, 0.0
             while not count or spent < least:
                 run()
                 count += 1
                 spent = time.perf_counter() - began
-            times[k].append(spent / count)
+            if turn:  # the first warms up: a browser begins with code that it compiled in haste
+                times[k].append(spent / count)
     rows = []
     for made, taken in zip(calls, times, strict=True):
         seconds = statistics.median(taken)

@@ -163,7 +163,9 @@ def report(cold: list[Visit], warm: list[Visit], where: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="first visits to measure (default 5)")
-    runs = parser.parse_args().runs
+    parser.add_argument("--quick", action="store_true", help="one")
+    given = parser.parse_args()
+    runs = 1 if given.quick else given.runs
     executable = str(step_browser.require_chromium(install=False))
     with step_serve.running(SITE) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])

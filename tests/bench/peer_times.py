@@ -8,9 +8,11 @@ from a typed array in JavaScript to one, uploads and read-back included. After a
 turns, so that other work on the machine falls on all of them; the table has the medians. No peer drops out while it
 trains (the masks are nobody else's), which spares it a little.
 
-Handlens itself is `our_engine.py`: the built site's wheel in a worker, counted from Python to Python. Another engine is
-a class with the methods of `Engine` below, appended to what `engines()` returns; `Unable(reason)` may be raised by all
-but `close`, and becomes a dash with its reason.
+Handlens itself is `our_engine.py`: the built site's wheel in a worker, counted from Python to Python. `--torch PYTHON`
+adds PyTorch on the host (`torch_engine.py`). On a processor all of them have one thread: onnxruntime-web, tfjs and
+PyTorch are told so, and a page that is not isolated from other origins has no shared memory. Another engine is a class
+with the methods of `Engine` below, appended to what `engines()` returns; `Unable(reason)` may be raised by all but
+`close`, and becomes a dash with its reason.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ import peer_workload  # noqa: E402
 import step_browser  # noqa: E402
 import step_peers  # noqa: E402
 import step_serve  # noqa: E402
+import torch_engine  # noqa: E402
 from buildkit import SITE  # noqa: E402
 from handlens.data import mnist  # noqa: E402
 from peer_report import Job, Kind, Record, duration, table  # noqa: E402
@@ -129,6 +132,8 @@ class Peer:
         try:
             self.page.goto(self.address + "page.html")
             self.page.wait_for_function("window.peer")
+            if self.page.evaluate("crossOriginIsolated"):
+                raise SystemExit("peer_times: the page is isolated, so that libraries may start threads")
         except PageError as error:
             raise Unable(plain(error)) from error
         return str(self.call("open", self.library, self.backend))
@@ -260,10 +265,11 @@ def opened(engines: Sequence[Engine], browser: Browser) -> Iterator[list[Lane]]:
             lane.engine.close()
 
 
-def engines(address: str, site: str, work: Workload, wanted: Callable[[str], bool]) -> list[Engine]:
-    """Every engine of the bench, in the table's order: ours first."""
+def engines(address: str, site: str, work: Workload, torch: str, wanted: Callable[[str], bool]) -> list[Engine]:
+    """Every engine of the bench, in the table's order: ours first. torch: a Python that has PyTorch, or ""."""
     found: list[Engine] = [*our_engine.all_of(site, work, Unable)]
     found += [Peer(library, backend, address) for library, backend in PEERS]
+    found += [torch_engine.Torch(torch, step_peers.SITE / "work", Unable)] if torch else []
     return [engine for engine in found if wanted(f"{engine.library} {engine.backend}")]
 
 
@@ -289,6 +295,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round, no warm-up: does everything still run?")
     parser.add_argument("--only", default="", help='engines whose "library backend" contains one of these words (a,b)')
     parser.add_argument("--kind", choices=["infer", "train"], help="only these jobs")
+    parser.add_argument("--torch", default="", metavar="PYTHON", help="measure PyTorch, too, in this Python")
     parser.add_argument("--json", type=Path, help="write one line of JSON a measurement here")
     return parser.parse_args()
 
@@ -306,7 +313,7 @@ def main() -> None:
     with serving(step_peers.SITE) as address, serving(SITE) as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         where = f"{page_times.machine(browser)}; WebGPU: {adapter(browser, address)}"
-        chosen = engines(address, site, work, lambda name: not words or any(word in name for word in words))
+        chosen = engines(address, site, work, args.torch, lambda name: not words or any(word in name for word in words))
         with opened(chosen, browser) as lanes:
             for job in jobs:
                 measure(lanes, work, job, QUICK if args.quick else THOROUGH)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import handlens
 import numpy as np
 import pytest
-from bench import peer_report, peer_workload
+from bench import op_report, peer_report, peer_workload, torch_engine
 from bench.peer_report import Job, Record
 from onnx.reference import ReferenceEvaluator
 
@@ -105,3 +107,51 @@ def test_the_lock_file_holds_versions_and_hashes_but_no_addresses(root: Path) ->
         assert name == "" or entry["integrity"].startswith("sha512-"), name
     wanted = json.loads((folder / "package.json").read_text("utf-8"))["devDependencies"]
     assert packages[""]["devDependencies"] == wanted
+
+
+def measured(peak: float, slower: float) -> dict[str, Any]:
+    """What `handlens.roofline.measure` gives: two jobs of three ops each, one of them tiny."""
+    ops = []
+    for job in ("inference", "training"):
+        for op, ms, gflops in (("conv2d", 8.0, 40.0), ("max_pool2d", 2.0, 0.0), ("softmax", 0.01, 0.0)):
+            row = {"job": job, "op": op, "layer": "" if op == "softmax" else "one"}
+            ops.append(row | {"milliseconds": ms * slower, "gflops": gflops / slower, "gigabytes": 3.0 / slower})
+    return {"peak": peak, "ops": ops}
+
+
+def test_ops_are_shown_beside_the_peak_and_small_ones_together() -> None:
+    lines = op_report.table({"host": measured(80, 1), "tab": measured(10, 10)}).splitlines()
+    assert lines[0] == ("| op | host ms | host GFLOP/s | host of its peak | tab ms | tab GFLOP/s | tab of its peak |")
+    assert lines[2:6] == [
+        "| conv2d one | 8.00 | 40.0 | 50% | 80.00 | 4.0 | 40% |",
+        "| max_pool2d one | 2.00 | 3.0 GB/s | – | 20.00 | 0.3 GB/s | – |",
+        "| 1 others | 0.01 | 3.0 GB/s | – | 0.10 | 0.3 GB/s | – |",
+        "| **inference** | 10.01 | 32.0 | 40% | 100.10 | 3.2 | 32% |",
+    ]
+    assert [line.split(" | ")[0] for line in lines[6:]] == [
+        *("| conv2d one", "| max_pool2d one", "| 1 others", "| **training**")
+    ]
+
+
+def test_sides_that_ran_other_ops_are_not_put_side_by_side() -> None:
+    other = measured(10, 1)
+    other["ops"][1]["op"] = "avg_pool2d"
+    with pytest.raises(ValueError, match="the same ops"):
+        op_report.table({"host": measured(80, 1), "tab": other})
+
+
+def test_an_engine_in_a_python_without_pytorch_says_so(tmp_path: Path) -> None:
+    class Unable(Exception):
+        pass
+
+    blocked = tmp_path / "torch.py"
+    blocked.write_text("raise ImportError('no PyTorch here')\n", "utf-8")
+    engine = torch_engine.Torch(sys.executable, tmp_path, Unable)
+    engine.variables = {"PYTHONPATH": str(tmp_path)}
+    with pytest.raises(Unable, match="no PyTorch here"):
+        engine.open(None)
+    engine.close()
+    absent = torch_engine.Torch(str(tmp_path / "python"), tmp_path, Unable)
+    with pytest.raises(Unable, match="No such file"):
+        absent.open(None)
+    absent.close()

@@ -10,6 +10,7 @@ import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 export async function init(backend, base) {
   setWasmPaths(base);
   tf.enableProdMode();
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // one thread, whatever the page may do
   if (!(await tf.setBackend(backend))) throw new Error(`tfjs cannot start its ${backend} backend here`);
   await tf.ready();
   return `tfjs ${tf.version_core} ${tf.getBackend()}`;

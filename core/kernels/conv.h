@@ -47,8 +47,12 @@ HL_INLINE void hl_copy_row(float *to, const float *from, ptrdiff_t count) {
   hl_store(to + count - HL_LANES, hl_load(from + count - HL_LANES));
 }
 
-// The larger of each pair; where one is NaN and the other is not, either may come out.
+// The larger of each pair; where one is NaN, the second comes out.
+#ifdef __wasm_simd128__
+HL_INLINE hl_vec hl_larger(hl_vec a, hl_vec b) { return __builtin_wasm_pmax_f32x4(b, a); }
+#else
 HL_INLINE hl_vec hl_larger(hl_vec a, hl_vec b) { return hl_pick(a > b, a, b); }
+#endif
 
 // Vectors of which a tile of pixels is half as wide as the row: lanes 0 2 4 .. and 1 3 5 .. of two vectors, and back.
 #if HL_LANES == 4

@@ -6,10 +6,9 @@
 // of additions is longer than a run or than the number of runs. conv2d_dw_winograd.c has another way for 3x3 kernels.
 #include "conv2d_dw.h"
 
-// Kernel cells of a tile. V8 loads all of a tile's factors before it uses the first: with 6, its 15 registers overflow
-// to memory (11-15 GFLOP/s where 4 give 19-31).
+// Kernel cells of a tile. V8's 15 registers would hold 6, but 3x3 kernels of one channel have 9.
 #if HL_LANES == 4 && !defined(__aarch64__)
-#define KR 4
+#define KR 5
 #else
 #define KR 6
 #endif
@@ -97,10 +96,14 @@ HL_INLINE void tile(const int vectors, const float *x, const int32_t *offsets, c
   for (ptrdiff_t row = 0; row < rows; row++) {
     for (ptrdiff_t k = 0; k < q; k++) {
       hl_vec kernel[2];
+      HL_HOLD(dy);
       for (int v = 0; v < vectors; v++) kernel[v] = hl_load(dy + v * HL_LANES);
       for (int r = 0; r < KR; r++) {
         const hl_vec pixel = hl_splat(at[r][k * step]);
-        for (int v = 0; v < vectors; v++) total[r][v] = pixel * kernel[v] + total[r][v];
+        for (int v = 0; v < vectors; v++) {
+          total[r][v] = pixel * kernel[v] + total[r][v];
+          HL_HOLD(total[r][v]);
+        }
       }
       dy += width;
     }

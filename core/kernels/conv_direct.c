@@ -11,6 +11,7 @@ typedef struct {
   ptrdiff_t height, width, plane;    // of a plane
   ptrdiff_t padded;                  // floats of the padded image
   int rows;                          // vectors go row by row straight into y; else through `maps`, image width and all
+  int pairs;                         // rows go two by two, pooled before they are written
   ptrdiff_t maps;                    // floats of one map of `maps`
 } layout;
 
@@ -27,7 +28,9 @@ static layout layout_of(const hl_conv *v) {
   l.padded = (ptrdiff_t)hl_times(hl_times(v->c, l.planes_h * l.planes_w), l.plane);
   l.padded += (v->kw - 1) / v->stride_w + HL_LANES;
   const ptrdiff_t by_rows = (v->q + HL_LANES - 1) / HL_LANES * HL_LANES;
-  l.rows = v->column == 1 && v->row == v->q && v->pool == 0 && v->q >= HL_LANES && by_rows <= l.width + l.width / 8;
+  const int whole = v->column == 1 && v->row == v->q && v->q >= HL_LANES && by_rows <= l.width + l.width / 8;
+  l.rows = whole && v->pool == 0;
+  l.pairs = whole && v->pool && v->q >= 2 * HL_LANES && hl_activation_is_floor(v->activation);
   return l;
 }
 
@@ -98,16 +101,20 @@ typedef struct {
 HL_INLINE ptrdiff_t walk_start(const walk *w, ptrdiff_t v) { return hl_min(v * HL_LANES, w->last); }
 
 HL_INLINE void sum_cells(int rows, int vectors, ptrdiff_t cells, const float *weights, const ptrdiff_t *offsets,
-                         const float *x0, const float *x1, hl_sums sums) {
+                         const float *bias, const float *x0, const float *x1, hl_sums sums) {
   HL_UNROLL for (int r = 0; r < rows; r++)
-    HL_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (hl_vec){0};
+    HL_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = hl_splat(bias[r]);
   for (ptrdiff_t k = 0; k < cells; k++) {
     const ptrdiff_t offset = offsets[k];
+    HL_HOLD(weights);
     const hl_vec a = hl_load(x0 + offset), b = vectors > 1 ? hl_load(x1 + offset) : a;
     HL_UNROLL for (int r = 0; r < rows; r++) {
       const hl_vec factor = hl_splat(weights[r]);
       sums[r][0] = factor * a + sums[r][0];
-      if (vectors > 1) sums[r][1] = factor * b + sums[r][1];
+      HL_HOLD(sums[r][0]);
+      if (vectors == 1) continue;
+      sums[r][1] = factor * b + sums[r][1];
+      HL_HOLD(sums[r][1]);
     }
     weights += rows;
   }
@@ -117,11 +124,10 @@ HL_INLINE void two_vectors(int rows, int vectors, ptrdiff_t cells, const float *
                            const float *bias, hl_vec floor, const float *x0, const float *x1, float *y0, float *y1,
                            ptrdiff_t map) {
   hl_sums sums;
-  sum_cells(rows, vectors, cells, weights, offsets, x0, x1, sums);
+  sum_cells(rows, vectors, cells, weights, offsets, bias, x0, x1, sums);
   HL_UNROLL for (int r = 0; r < rows; r++) {
-    const hl_vec add = hl_splat(bias[r]);
-    hl_store(y0 + r * map, hl_at_least(sums[r][0] + add, floor));
-    if (vectors > 1) hl_store(y1 + r * map, hl_at_least(sums[r][1] + add, floor));
+    hl_store(y0 + r * map, hl_larger(floor, sums[r][0]));
+    if (vectors > 1) hl_store(y1 + r * map, hl_larger(floor, sums[r][1]));
   }
 }
 
@@ -156,6 +162,59 @@ static void any_panel(ptrdiff_t rows, const walk *w, ptrdiff_t cells, const floa
     HL_EACH_ROWS(PANEL)
 #undef PANEL
   }
+}
+
+// Two rows of `rows` maps: into y, where that is wanted, and the larger of each pair of pixels, one above the other,
+// into `most`, v->q floats a map.
+HL_INLINE void pair(int rows, const hl_conv *v, const layout *l, const float *weights, const ptrdiff_t *offsets,
+                    const float *bias, hl_vec floor, const float *x, float *y, float *most) {
+  for (ptrdiff_t begin = 0; begin < v->q; begin += HL_LANES) {
+    const ptrdiff_t q = hl_min(begin, v->q - HL_LANES);
+    hl_sums sums;
+    sum_cells(rows, 2, l->cells, weights, offsets, bias, x + q, x + l->width + q, sums);
+    HL_UNROLL for (int r = 0; r < rows; r++)
+      hl_store(most + r * v->q + q, hl_larger(floor, hl_larger(sums[r][0], sums[r][1])));
+    if (!y) continue;
+    HL_UNROLL for (int r = 0; r < rows; r++) {
+      hl_store(y + r * v->plane + q, hl_larger(floor, sums[r][0]));
+      hl_store(y + r * v->plane + v->row + q, hl_larger(floor, sums[r][1]));
+    }
+  }
+}
+
+static void any_pair(ptrdiff_t rows, const hl_conv *v, const layout *l, const float *weights, const ptrdiff_t *offsets,
+                     const float *bias, hl_vec floor, const float *x, float *y, float *most) {
+  switch (rows) {
+#define PAIR(ROWS)                                                        \
+  case ROWS:                                                              \
+    pair(ROWS, v, l, weights, offsets, bias, floor, x, y, most);          \
+    break;
+    HL_EACH_ROWS(PAIR)
+#undef PAIR
+  }
+}
+
+// `rows` maps of image n from map f on, pooled on the way; the last row of an odd number is in no pooled one.
+static void pooled_panel(const hl_conv *v, const layout *l, ptrdiff_t n, ptrdiff_t f, ptrdiff_t rows,
+                         const float *weights, const ptrdiff_t *offsets, const float *bias, hl_vec floor,
+                         const float *padded, float *most) {
+  const ptrdiff_t half = v->p / 2, columns = v->q / 2;
+  float *y = v->only_pool ? NULL : v->y + n * v->image + f * v->plane;
+  for (ptrdiff_t p = 0; p < half; p++) {
+    any_pair(rows, v, l, weights, offsets, bias, floor, padded + 2 * p * l->width, y ? y + 2 * p * v->row : NULL, most);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+      float *to = v->pooled + ((n * v->f + f + r) * half + p) * columns;
+      for (ptrdiff_t begin = 0; begin < columns; begin += HL_LANES) {
+        const ptrdiff_t q = hl_min(begin, columns - HL_LANES);
+        const float *from = most + r * v->q + 2 * q;
+        const hl_vec low = hl_load(from), high = hl_load(from + HL_LANES);
+        hl_store(to + q, hl_larger(HL_EVEN(low, high), HL_ODD(low, high)));
+      }
+    }
+  }
+  if (!y || v->p % 2 == 0) return;
+  const walk last = {1, (v->q + HL_LANES - 1) / HL_LANES, v->q - HL_LANES, 0, 0, v->plane};
+  any_panel(rows, &last, l->cells, weights, offsets, bias, floor, padded + 2 * half * l->width, y + 2 * half * v->row);
 }
 
 // The largest of every 2x2 of one map.
@@ -215,6 +274,10 @@ void hl_direct_run(const hl_conv *v, char *scratch) {
       const ptrdiff_t rows = hl_min(HL_MR, v->f - f);
       float bias[HL_MR] = {0};
       for (ptrdiff_t r = 0; r < rows && v->bias; r++) bias[r] = v->bias[f + r];
+      if (l.pairs) {
+        pooled_panel(v, &l, n, f, rows, weights + f * l.cells, offsets, bias, floor, padded, maps);
+        continue;
+      }
       float *y = l.rows ? v->y + n * v->image + f * v->plane : maps;
       any_panel(rows, l.rows ? &by_rows : &by_image, l.cells, weights + f * l.cells, offsets, bias, floor, padded, y);
       if (!l.rows)

@@ -17,7 +17,6 @@ typedef int32_t tiles_where __attribute__((vector_size(32)));
 #define WIDE HL_LANES
 typedef hl_vec tiles;
 typedef hl_vec_anywhere tiles_anywhere;
-typedef hl_ivec tiles_where;
 #endif
 #if WIDE == 4
 #define EVEN(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6)
@@ -33,11 +32,15 @@ typedef hl_ivec tiles_where;
 
 HL_INLINE tiles get(const float *from) { return *(const tiles_anywhere *)from; }
 HL_INLINE void put(float *to, tiles value) { *(tiles_anywhere *)to = value; }
+#if WIDE == HL_LANES
+HL_INLINE tiles larger(tiles a, tiles b) { return hl_larger(a, b); }
+#else
 // Where one is NaN, the second comes out.
 HL_INLINE tiles larger(tiles a, tiles b) {
   const tiles_where first = a > b;
   return (tiles)((first & (tiles_where)a) | (~first & (tiles_where)b));
 }
+#endif
 
 enum { CELLS = 16, BLOCK = 96 };  // BLOCK: tiles at a time, about; their products stay in the second cache
 

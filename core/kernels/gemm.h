@@ -22,6 +22,15 @@
 
 #define HL_UNROLL _Pragma("clang loop unroll(full)")
 
+// LLVM's WebAssembly loads all factors of a step before it uses the first, more than V8 has registers for, and counts
+// up each address by itself. A value that has been held is made where the source makes it, and a held pointer is the one
+// that offsets are added to, which costs nothing: the product of 64x32 by 32x96 goes from 16 to 22 GFLOP/s.
+#ifdef __wasm__
+#define HL_HOLD(value) __asm__ volatile("" : "+r"(value))
+#else
+#define HL_HOLD(value) (void)0
+#endif
+
 typedef hl_vec hl_sums[HL_MR][HL_NV];
 
 // sums[r][v] = sum over i < k of a[i * a_step + r] * b[i * b_step + v * HL_LANES ...]. `rows` and `vectors` must be
@@ -32,10 +41,15 @@ HL_INLINE void hl_tile(int rows, int vectors, ptrdiff_t k, const float *a, ptrdi
     HL_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (hl_vec){0};
   for (ptrdiff_t i = 0; i < k; i++) {
     hl_vec row[HL_NV];
+    HL_HOLD(a);
+    HL_HOLD(b);
     HL_UNROLL for (int v = 0; v < vectors; v++) row[v] = hl_load(b + v * HL_LANES);
     HL_UNROLL for (int r = 0; r < rows; r++) {
       const hl_vec factor = hl_splat(a[r]);
-      HL_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = factor * row[v] + sums[r][v];
+      HL_UNROLL for (int v = 0; v < vectors; v++) {
+        sums[r][v] = factor * row[v] + sums[r][v];
+        HL_HOLD(sums[r][v]);
+      }
     }
     a += a_step;
     b += b_step;

@@ -1,4 +1,5 @@
-"""The page with and without a GPU: one line says what it uses and why, and every failure ends in NumPy's answer."""
+"""The page with and without compiled kernels and a GPU: one line says what it uses and why, and every failure ends in
+the next backend's answer."""
 
 from __future__ import annotations
 
@@ -7,16 +8,39 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gpu_page import spoil_engine
+from gpu_page import LOADER, spoil_engine
+from playwright.sync_api import Route
 
-VERIFIED = r"WebGPU: verified, max error \de-\d\d, inference [\d.e+]+x NumPy"
+KERNELS = r"Compiled SIMD: verified, max error \de-\d\d, [\d.,]+ GFLOP/s, inference [\d.,]+x NumPy\. "
+VERIFIED = KERNELS + r"WebGPU: verified, max error \de-\d\d, inference [\d.,]+x Compiled SIMD"
 NOT_ADAPTER = "WebGPU is not used: requestAdapter() gave no adapter."
+
+# Runs in the worker before Python: the side modules, and nothing else, do not compile.
+BREAK = """
+WebAssembly.Module = new Proxy(WebAssembly.Module, {
+  construct(whole, [bytes]) {
+    if (new TextDecoder("latin1").decode(bytes).includes("hl_run_part")) throw new WebAssembly.CompileError("cut off");
+    return new whole(bytes);
+  },
+});
+"""
+
+
+def break_kernels(desk: Any) -> None:
+    """From now on no engine of this page can open the compiled kernels."""
+
+    def handle(route: Route) -> None:
+        own = route.fetch()
+        route.fulfill(response=own, body=BREAK + own.text())
+
+    desk.page.route(LOADER, handle)
 
 
 def judged(desk: Any) -> str:
     """The line at the foot of the page, once the judgement stands there."""
     desk.page.wait_for_function(
-        "/verified|not used/.test(document.getElementById('backend-line').textContent)", timeout=60_000
+        "/WebGPU: verified|WebGPU is not used/.test(document.getElementById('backend-line').textContent)",
+        timeout=60_000,
     )
     return str(desk.get("backend-line").inner_text())
 
@@ -33,25 +57,50 @@ def seven(desk: Any) -> None:
     desk.rested()
 
 
-def test_without_an_adapter_numpy_answers_and_the_page_says_why(new_desk: Callable[..., Any]) -> None:
+def test_the_kernels_are_named_with_their_speed(new_desk: Callable[..., Any]) -> None:
     desk = new_desk().open()
-    assert desk.get("backend-line").inner_text() == ""  # nothing is judged before the first answer
+    desk.page.wait_for_selector("html[data-backend=native]")
+    line = str(desk.get("backend-line").inner_text())
+    assert re.fullmatch(KERNELS.removesuffix(" "), line), line  # no GPU is judged before the first answer
     seven(desk)
-    assert judged(desk) == NOT_ADAPTER
-    assert desk.get("backend-note").is_hidden()  # nobody has asked for it
+    line = judged(desk)
+    assert re.fullmatch(KERNELS + re.escape(NOT_ADAPTER), line), line
+    assert desk.get("backend-note").is_hidden()  # nobody has asked for a GPU
+    assert backend(desk) == "native"
+    assert desk.page.locator("#engine-text").inner_text().startswith("Compiled SIMD")
+
+
+def test_numpy_answers_where_it_is_asked_for(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk().open("?backend=numpy")
+    seven(desk)
+    desk.page.wait_for_timeout(500)
     assert backend(desk) == "numpy"
+    assert desk.get("backend-line").inner_text() == ""
+
+
+def test_kernels_that_do_not_load_leave_numpy(new_desk: Callable[..., Any]) -> None:
+    """The page goes on with NumPy, and says why."""
+    desk = new_desk()
+    break_kernels(desk)
+    desk.open("?backend=native")
+    seven(desk)
+    assert backend(desk) == "numpy"
+    line = str(desk.get("backend-line").inner_text())
+    assert line.startswith("Compiled SIMD is not used: "), line
+    note = desk.get("backend-note").inner_text()
+    assert re.fullmatch(r"Compiled SIMD is not used: .+ Using NumPy, nothing is lost\.", note), note
 
 
 def test_asked_for_without_an_adapter(new_desk: Callable[..., Any]) -> None:
     desk = new_desk().open("?backend=webgpu")
     seven(desk)
-    assert judged(desk) == NOT_ADAPTER
-    assert desk.get("backend-note").inner_text() == f"{NOT_ADAPTER} Using NumPy, nothing is lost."
-    assert backend(desk) == "numpy"
+    assert judged(desk).endswith(NOT_ADAPTER)
+    assert desk.get("backend-note").inner_text() == f"{NOT_ADAPTER} Using Compiled SIMD, nothing is lost."
+    assert backend(desk) == "native"
     seven(desk)
 
 
-def test_asked_for_with_an_adapter_it_answers_as_numpy_does(new_desk: Callable[..., Any]) -> None:
+def test_asked_for_with_an_adapter_it_answers_as_the_kernels_do(new_desk: Callable[..., Any]) -> None:
     desk = new_desk(gpu=True)
     desk.open("?backend=webgpu")
     seven(desk)
@@ -78,8 +127,8 @@ def test_judged_by_measuring_alone(new_desk: Callable[..., Any]) -> None:
     if re.fullmatch(VERIFIED + r"\.", line):
         assert backend(desk) == "webgpu"
     else:
-        assert line.endswith("not used.") or line.startswith("WebGPU is not used: "), line
-        assert backend(desk) == "numpy"
+        assert line.endswith("not used.") or "WebGPU is not used: " in line, line
+        assert backend(desk) == "native"
     seven(desk)
 
 
@@ -101,7 +150,7 @@ def test_a_fault_at_the_start(new_desk: Callable[..., Any], fault: str, options:
     desk.open("?backend=webgpu")
     seven(desk)
     assert re.search(words, judged(desk)), judged(desk)
-    assert backend(desk) == "numpy"
+    assert backend(desk) == "native"
     seven(desk)
 
 
@@ -111,7 +160,7 @@ def test_a_fault_at_the_start(new_desk: Callable[..., Any], fault: str, options:
     ids=["lost", "nan", "silent"],
 )
 def test_a_fault_while_it_answers(new_desk: Callable[..., Any], fault: str, options: dict[str, Any]) -> None:
-    """The digit being read is read by NumPy, the next ones too; the page names the reason."""
+    """The digit being read is read by the kernels, the next ones too; the page names the reason."""
     desk = new_desk(gpu=True)
     spoil_engine(desk.page, fault, **options)
     desk.open("?backend=webgpu")
@@ -119,11 +168,11 @@ def test_a_fault_while_it_answers(new_desk: Callable[..., Any], fault: str, opti
     assert re.match(VERIFIED, judged(desk))
     for _ in range(12):
         seven(desk)
-        if backend(desk) == "numpy":
+        if backend(desk) == "native":
             break
-    assert backend(desk) == "numpy"
+    assert backend(desk) == "native"
     note = desk.get("backend-note").inner_text()
-    assert re.fullmatch(r"[A-Z].+\. NumPy goes on, nothing is lost\.", note), note
+    assert re.fullmatch(r"[A-Z].+\. Compiled SIMD goes on, nothing is lost\.", note), note
     assert desk.get("backend-line").inner_text().startswith("WebGPU is no longer used: ")
     seven(desk)
 
@@ -140,6 +189,8 @@ def test_a_training_is_judged_when_it_is_first_asked_for(new_desk: Callable[...,
     desk.page.wait_for_function(
         "document.querySelector('[data-testid=hand-note]').textContent.includes('has learnt')", timeout=120_000
     )
-    assert re.search(VERIFIED.replace("inference", "training"), judged(desk)), judged(desk)
+    assert re.search(r"WebGPU: verified, max error \de-\d\d, training [\d.,]+x Compiled SIMD", judged(desk)), judged(
+        desk
+    )
     assert "left" not in judged(desk)
     assert desk.settled() in ("1", "7", "?")

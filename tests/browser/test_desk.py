@@ -318,9 +318,9 @@ def test_touch_draws_and_does_not_scroll(phone: Any) -> None:
 
 # -- links and storage -------------------------------------------------------------------------------------------------
 def test_a_reload_and_a_link_come_back_to_the_same_drawing(new_desk: Callable[..., Any]) -> None:
-    desk = new_desk().open("?backend=native")
-    assert desk.get("backend-note").inner_text() == "Compiled kernels are not part of this version. Using NumPy."
-    assert desk.page.get_attribute("html", "data-backend") == "numpy"
+    desk = new_desk().open("?backend=abacus")
+    desk.page.wait_for_selector("html[data-backend=native]")
+    assert desk.get("backend-note").inner_text() == "There is no backend called abacus. Using Compiled SIMD."
     desk.seven()
     desk.settled()
     desk.get("model-ann").get_by_role("radio").check()

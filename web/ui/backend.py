@@ -35,7 +35,10 @@ def loaded(engine, model) -> None:
         _say(_line, model.sentence)
     if engine.backend == "numpy" and model.backend != "numpy":
         engine.use(model.backend)
-    if link.forced_backend() == "native" != model.backend:
+    forced = link.forced_backend()
+    if forced and forced not in TITLES:
+        _say(_note, f"There is no backend called {forced}. Using {TITLES[model.backend]}.")
+    if forced == "native" != model.backend:
         _say(_note, f"{model.sentence} Using {TITLES[model.backend]}, nothing is lost.")
 
 
@@ -93,12 +96,3 @@ def trained(sentence: str) -> None:
     """What came of judging WebGPU for a training, which is apart from reading."""
     if sentence and sentence not in _line.textContent:
         _say(_line, f"{_line.textContent} {sentence}")
-
-
-def refuse(engine) -> None:
-    """A backend that was asked for and is none, or not part of this version."""
-    forced = link.forced_backend()
-    if not forced or forced in ("numpy", "native", "webgpu"):
-        return
-    reason = engine.backends.get(forced) or f"there is no backend called {forced}"
-    _say(_note, f"{reason[0].upper()}{reason[1:].rstrip('.')}. Using {TITLES[engine.backend]}.")

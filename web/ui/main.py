@@ -179,8 +179,7 @@ def engine_changed() -> None:
 
 
 async def engine_ready() -> None:
-    """Say which backend runs, load the chosen model, answer, then load the others."""
-    backend.refuse(engine)
+    """Load the chosen model, answer, then load the others."""
     dom.find("version").textContent = f"handlens {engine.version}"
     try:
         if not table.rows:

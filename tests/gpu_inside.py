@@ -1,13 +1,11 @@
 """Runs inside the worker of the tests' own page, on the wheel's BrowserGpu; the test asks for its functions by name.
 
-Arrays cross as JSON (:func:`packed`), so that this module is also imported by the tests themselves.
+This module is also imported by the tests themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
 from typing import Any
 
@@ -17,28 +15,14 @@ from handlens.backends.webgpu import WebgpuBackend
 from handlens.backends.webgpu.browser_gpu import BrowserGpu
 from handlens.backends.webgpu.lowered import Dispatch, Lowered, Row, Source
 from handlens.errors import BackendError
-from handlens.plan import Plan
+from worker_arrays import answered, packed, run_plan
 
 held: dict[str, Any] = {}  # "gpu": the device of the last `opened`
 
 
-def packed(array: np.ndarray) -> dict[str, Any]:
-    """An array as JSON."""
-    data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-    return {"kind": array.dtype.str, "shape": list(array.shape), "data": data}
-
-
-def unpacked(value: dict[str, Any]) -> np.ndarray:
-    """The array again."""
-    return np.frombuffer(base64.b64decode(value["data"]), value["kind"]).reshape(value["shape"]).copy()
-
-
 async def answer(call: str, given: str) -> str:
-    """One of the functions below; a BackendError comes back as {"reason": ...}."""
-    try:
-        return json.dumps(await globals()[call](**json.loads(given)))
-    except BackendError as error:
-        return json.dumps({"reason": str(error)})
+    """One of the functions below."""
+    return await answered(globals(), call, given)
 
 
 async def opened(patience: float = 30.0) -> dict[str, Any]:
@@ -66,15 +50,7 @@ async def state() -> dict[str, Any]:
 
 async def planned(plan: str, values: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """Load a plan, upload, run once, fetch, close."""
-    backend = WebgpuBackend(held["gpu"])
-    program = await backend.load(Plan.from_json(plan))
-    try:
-        for name, value in values.items():
-            backend.upload(program, name, unpacked(value))
-        backend.run(program)
-        return {name: packed(value) for name, value in (await backend.fetch(program, *names)).items()}
-    finally:
-        backend.close(program)
+    return await run_plan(WebgpuBackend(held["gpu"]), plan, values, names)
 
 
 # A program without ops: a step adds a control value to a state that shrinks, in two dispatches, and records some of it.

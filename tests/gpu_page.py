@@ -1,4 +1,4 @@
-"""A browser's GPU for tests: a page of their own whose worker runs Pyodide and the wheel, and faults for any worker.
+"""A browser for tests of backends: a page of their own whose worker runs Pyodide and the wheel, and faults of a GPU.
 
 The page lies under the site's address but not in the site: the product holds no test code.
 """
@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gpu_inside import packed, unpacked
 from handlens.backends import Backend, Program
 from handlens.backends.base import Control
 from handlens.graph import Array
 from handlens.plan import Plan
 from playwright.sync_api import Page, Route
+from worker_arrays import packed, unpacked
 
 HERE = Path(__file__).resolve().parent
 ADDRESS = "gpu-test.html"
+SHARED = ("worker_arrays.py", "training_curve.py")  # put beside the module that the worker runs
 LOADER = "**/pyodide-loader.mjs*"
 ASK = """([call, given]) => new Promise((resolve) => {
   const id = ++asked;
@@ -57,7 +58,7 @@ def spoil_engine(page: Page, name: str, **options: Any) -> None:
 
 
 class GpuPage:
-    """Asks functions of `gpu_inside.py` in the worker, by name."""
+    """Asks functions of the module `inside`, such as `gpu_inside.py`, in the worker, by name."""
 
     def __init__(self, page: Page, site: str, inside: Path = HERE / "gpu_inside.py") -> None:
         """Serve the page under the site's own content security policy, which the worker inherits, and start it."""
@@ -72,8 +73,9 @@ class GpuPage:
         page.route(f"**/{ADDRESS}", lambda route: route.fulfill(body=body, content_type="text/html"))
         page.goto(site + ADDRESS)
         worker = (HERE / "gpu_worker.js").read_text("utf-8")
-        python = inside.read_text("utf-8")
-        settings = f"const SITE = {json.dumps(site)};\nconst INSIDE = {json.dumps(python)};\n"
+        files = {name: (HERE / name).read_text("utf-8") for name in SHARED}
+        files["inside.py"] = inside.read_text("utf-8")
+        settings = f"const SITE = {json.dumps(site)};\nconst FILES = {json.dumps(files)};\n"
         page.evaluate(START, settings + faults_text() + worker)
 
     def ask(self, call: str, **given: Any) -> Any:
@@ -102,12 +104,10 @@ class RemoteProgram(Program):
 
 
 class RemoteBackend(Backend):
-    """Stands for the WebGPU backend in the worker, so that one check serves every device."""
+    """Stands for the backend that the worker's `planned` uses, so that one check serves every device."""
 
-    name = "webgpu"
-
-    def __init__(self, page: GpuPage) -> None:
-        self.page = page
+    def __init__(self, page: GpuPage, name: str = "webgpu") -> None:
+        self.page, self.name = page, name
 
     def supports(self, plan: Plan) -> list[str]:
         return []

@@ -8,11 +8,11 @@ const started = (async () => {
   const { loadPyodide } = await import(new URL("vendor/pyodide/pyodide.mjs", SITE).href);
   const pyodide = await loadPyodide({ indexURL: new URL("vendor/pyodide/", SITE).href });
   await pyodide.loadPackage("handlens", { messageCallback: () => {} });
-  pyodide.FS.writeFile("/home/pyodide/gpu_inside.py", INSIDE);
+  for (const [name, text] of Object.entries(FILES)) pyodide.FS.writeFile(`/home/pyodide/${name}`, text);
   return pyodide;
 })();
 
-// {id, call, given}: a coroutine function of gpu_inside.py and its arguments as JSON; answers with JSON.
+// {id, call, given}: a coroutine function of inside.py (a module of the test's) and its arguments as JSON; answers with JSON.
 globalThis.onmessage = async ({ data: { id, call, given } }) => {
   try {
     const pyodide = await started;
@@ -21,7 +21,7 @@ globalThis.onmessage = async ({ data: { id, call, given } }) => {
       for (const [name, options] of JSON.parse(given)) faults.inject(name, options);
       return postMessage({ id, answer: "null" });
     }
-    const inside = pyodide.pyimport("gpu_inside");
+    const inside = pyodide.pyimport("inside");
     const answer = await inside.answer(call, given);
     postMessage({ id, answer });
   } catch (error) {

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gpu_inside import CELLS, unpacked
+from gpu_inside import CELLS
 from gpu_page import GpuPage, RemoteBackend
 from op_cases import CASES, DIFFERENTIABLE, Case
 from parity_check import check_forward, check_gradients
 from playwright.sync_api import Browser
+from worker_arrays import unpacked
 
 FORWARD, BACKWARD = 1e-4, 1e-3
 PUSHES = [0.5, -1.25, 2.0, 0.125, 3.5, -0.75, 1.0, 0.0, 0.25, -2.5, 1.5, 0.375]

@@ -181,7 +181,7 @@ def test_uploads_and_fetches_are_checked() -> None:
 
 def test_backends_say_why_they_cannot_run() -> None:
     assert handlens.backends.available()["numpy"] == ""
-    for name in ("native", "tpu"):
+    for name in ("tpu", "abacus"):
         with pytest.raises(BackendError, match="use backend='numpy'"):
             handlens.backends.get(name)
 

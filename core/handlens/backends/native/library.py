@@ -11,6 +11,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,8 @@ def candidates() -> list[str]:
 
 def relaxed_simd() -> bool:
     """Whether this browser takes relaxed SIMD: a function of one ``f32x4.relaxed_madd`` is shown to it."""
-    import js  # type: ignore[import-not-found]
-    from pyodide.ffi import to_js  # type: ignore[import-not-found]
-
-    return bool(js.WebAssembly.validate(to_js(PROBE)))
+    js, ffi = import_module("js"), import_module("pyodide.ffi")  # Pyodide alone has them
+    return bool(js.WebAssembly.validate(ffi.to_js(PROBE)))
 
 
 def find(folder: Path = FOLDER) -> Library:

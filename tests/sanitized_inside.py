@@ -14,9 +14,11 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+from handlens import architectures
+from handlens.augment import Augment
 from handlens.backends.native import Library, NativeBackend
 from handlens.backends.native import backend as native_backend
-from handlens.backends.native.lower import Lowered, lower
+from handlens.backends.native.lower import ARENA, Lowered, lower
 from handlens.plan import Plan
 from op_cases import CASES, DIFFERENTIABLE
 from parity_check import check_forward, check_gradients
@@ -41,13 +43,16 @@ def room(size: int) -> np.ndarray:
 
 
 def apart(plan: Plan, fused: bool = True) -> Lowered:
-    """The plan's calls with a buffer of its own for every value; views of it share it."""
+    """The plan's calls with a buffer of its own for every value of the arena, which views of it share; other buffers
+    end where their last tensor does."""
     lowered = lower(plan, fused)
-    at = {name: f"{place.buffer} {place.offset}" for name, place in lowered.tensors.items()}
-    tensors = {name: dataclasses.replace(p, buffer=at[name], offset=0) for name, p in lowered.tensors.items()}
-    buffers: dict[str, int] = {}
+    tensors = {
+        name: dataclasses.replace(p, buffer=f"{ARENA} {p.offset}", offset=0) if p.buffer == ARENA else p
+        for name, p in lowered.tensors.items()
+    }
+    buffers = dict.fromkeys((place.buffer for place in tensors.values()), 0)
     for place in tensors.values():
-        buffers[place.buffer] = max(buffers.get(place.buffer, 0), place.bytes)
+        buffers[place.buffer] = max(buffers[place.buffer], place.offset + place.bytes)
     return dataclasses.replace(lowered, tensors=tensors, buffers=buffers)
 
 
@@ -63,12 +68,33 @@ def table(library: Library, only: str = "") -> None:
         print(f"{check.__name__}: {len(chosen)} cases", flush=True)
 
 
+def networks(library: Library) -> None:
+    """Readings and trainings of whole networks, with the ops that only lower.py makes, as NumPy computes them."""
+    chance = np.random.default_rng(4)
+    x, y = chance.integers(0, 256, (11, 28, 28)).astype(np.uint8), chance.integers(0, 10, 11)
+    for name, change in (("cnn-small", None), ("convnet", Augment()), ("digits", None)):
+        ends = []
+        for side in ("numpy", NativeBackend(library)):
+            model = architectures.build(name)
+            model.use(side)
+            read = [model.predict(x[:n]) for n in (1, 3)]
+            model.fit(x, y, epochs=1, batch_size=8, augment=change, progress=False)
+            assert not model.handed_over
+            ends.append([*read, model.parameters.copy()])
+        for k, (expected, found) in enumerate(zip(*ends, strict=True)):
+            # Adam's first steps divide by gradients near 0: a parameter may step either way, by the learning rate.
+            np.testing.assert_allclose(found, expected, atol=1e-5 if k < 2 else 3e-3)
+        print(f"{name}: as NumPy", flush=True)
+
+
 def main(path: str, what: str, *arguments: str) -> None:
     """Run one of the checks."""
     native_backend.room, native_backend.lower = room, apart
     library = Library(Path(path))
     if what == "table":
         table(library, *arguments)
+    elif what == "networks":
+        networks(library)
     else:
         import plan_fuzz
 

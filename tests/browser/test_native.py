@@ -1,5 +1,5 @@
-"""The side modules in Chromium, from a Pyodide worker with the wheel: the case table, a training, what a run costs, which
-one is chosen, and what happens where none can be loaded."""
+"""The side modules in Chromium, from a Pyodide worker with the wheel: the case table, a training, what a run costs,
+which one is chosen, and what happens where none can be loaded."""
 
 from __future__ import annotations
 

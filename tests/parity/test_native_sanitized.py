@@ -1,4 +1,4 @@
-"""The compiled kernels under address and undefined-behaviour sanitizers: the case table, both directions."""
+"""The compiled kernels under address and undefined-behaviour sanitizers: the case table, and whole networks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def test_the_case_table(sanitized_kernels: Path) -> None:
     said = sanitized.passed(sanitized_kernels, "table")
     assert f"check_forward: {len(CASES)} cases" in said
     assert f"check_gradients: {len(DIFFERENTIABLE)} cases" in said
+
+
+def test_networks_read_and_learn(sanitized_kernels: Path) -> None:
+    said = sanitized.passed(sanitized_kernels, "networks")
+    assert [line.split(":")[0] for line in said.splitlines()] == ["cnn-small", "convnet", "digits"]
 
 
 def patched(folder: Path, file: str, old: str, new: str) -> Path:

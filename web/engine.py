@@ -94,6 +94,7 @@ async def load_model(name: str, address: str, forced: str) -> object:
     data = await fetched(address)
     model = handlens.load(data)
     sentence = await chooser.begin(model, forced)
+    await model.predict_async(np.zeros((1, *model.input_shape), np.float32))  # what is made once should not count later
     models[name], digests[name] = model, hashlib.sha256(data).hexdigest()
     facts = json.dumps({key: model.metadata.get(key) for key in FACTS})
     return pack({"name": name, "facts": facts, "backend": model.backend.name, "sentence": sentence})

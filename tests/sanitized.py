@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from buildkit import environment
 
 HERE = Path(__file__).resolve().parent
 OBJECTS = step_kernels.OBJECTS.parent / "kernels-sanitized"
+DAY = 86_400  # seconds
 RUNTIME = ("libasan.so", "libubsan.so")
 FLAGS = (
     *("-O1", "-g1", "-fno-stack-protector", "-Wno-error", "-fvisibility=default"),
@@ -62,9 +64,9 @@ def build(made: Path, sources: Path = step_kernels.SOURCES) -> Path:
         list(pool.map(lambda job: step_kernels.compile_one(zig, job[0], TARGET, job[1]), waiting))
     arguments = ["ld.lld", "-shared", "-o", made, *objects]  # the runtime's symbols are left open
     step_kernels.tool(zig, arguments, OBJECTS, "the sanitized kernels do not link")
-    if sources == step_kernels.SOURCES:
-        for old in set(OBJECTS.glob("*.o")) - set(objects):
-            old.unlink()
+    for old in set(OBJECTS.glob("*.o")) - set(objects):
+        if time.time() - old.stat().st_mtime > DAY:  # another session may be about to link the younger ones
+            old.unlink(missing_ok=True)
     return made
 
 

@@ -31,7 +31,7 @@ from handlens.training import training_plan
 
 SEED = int(os.environ.get("HANDLENS_FUZZ_SEED", "5"))
 PLANS = int(os.environ.get("HANDLENS_FUZZ_PLANS", "20000"))  # malformed ones; more are for nights
-FLIPPED = 6000
+FLIPPED = 20000  # as many malformed ones again under sanitizers, and as many flipped at random
 SOURCES = step_kernels.SOURCES
 FUSED = {"conv2d_max_pool2d"}  # what only lower.py makes
 
@@ -58,7 +58,7 @@ def ops(lowered: Lowered) -> list[str]:
 # ---- fusions and memory
 
 
-def test_convnet_reads_by_five_calls() -> None:
+def test_convnet_reads_by_four_calls() -> None:
     plan = architectures.build("convnet").plan(2)
     assert ops(lower(plan)) == ["conv2d_max_pool2d", "conv2d_max_pool2d", "dense", "softmax"]
     pooled = lower(plan).steps[0]

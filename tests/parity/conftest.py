@@ -54,3 +54,9 @@ def native(request: pytest.FixtureRequest) -> NativeBackend:
     if request.param == "none":
         pytest.fail(f"no compiled kernels for this host in {kernels.FOLDER.name}/: python3 build/make.py kernels")
     return NativeBackend(Library(kernels.FOLDER / request.param))
+
+
+@pytest.fixture(scope="session")
+def best_native() -> NativeBackend:
+    """The compiled kernels of the best build for this host."""
+    return NativeBackend(kernels.find())

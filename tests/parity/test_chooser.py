@@ -18,49 +18,49 @@ VERIFIED = r"Compiled SIMD: verified, max error \de-\d\d, [\d.,]+ GFLOP/s, infer
 
 
 @pytest.fixture(autouse=True)
-def alone(native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def alone(best_native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernels are there and a GPU is not; time is plenty on a busy machine."""
-    monkeypatch.setattr(backends, "_opened", {"native": native})
+    monkeypatch.setattr(backends, "_opened", {"native": best_native})
     monkeypatch.setattr(backends, "_refused", {"webgpu": "no adapter"})
     monkeypatch.setattr(choose, "BUDGET", 60.0)
 
 
-def test_kernels_compute_from_the_start(native: NativeBackend) -> None:
+def test_kernels_compute_from_the_start(best_native: NativeBackend) -> None:
     model, chooser = architectures.build("convnet"), Chooser()
     said = asyncio.run(chooser.begin(model))
     found = re.fullmatch(VERIFIED + r"(: not used)?\.", said)
     assert found, said
-    assert (model.backend is native) == (not found[1]) == (chooser.cpu is native)
+    assert (model.backend is best_native) == (not found[1]) == (chooser.cpu is best_native)
     again = architectures.build("linear")
     assert asyncio.run(chooser.begin(again)) == said  # judged once
     assert again.backend is model.backend
     assert re.match(VERIFIED, asyncio.run(chooser.measure_again(model)))
 
 
-def test_numpy_is_used_where_it_was_asked_for(native: NativeBackend) -> None:
+def test_numpy_is_used_where_it_was_asked_for(best_native: NativeBackend) -> None:
     model, chooser = architectures.build("cnn-small"), Chooser()
     assert asyncio.run(chooser.begin(model, "numpy")) == ""
     assert model.backend.name == chooser.cpu.name == "numpy"
 
 
 def test_slower_kernels_are_used_where_they_were_asked_for(
-    native: NativeBackend, monkeypatch: pytest.MonkeyPatch
+    best_native: NativeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, chooser, plain = architectures.build("cnn-small"), Chooser(), choose.timed
 
     async def timed(work: Any, backend: Any, *rest: Any) -> Any:
         seconds, found = await plain(work, backend, *rest)
-        return (seconds * 1e3 if backend is native else seconds), found
+        return (seconds * 1e3 if backend is best_native else seconds), found
 
     monkeypatch.setattr(choose, "timed", timed)
     asyncio.run(chooser.begin(architectures.build("cnn-small")))
     assert chooser.cpu.name == "numpy"
     chooser = Chooser()
     assert asyncio.run(chooser.begin(model, "native")).endswith("; used because it was asked for.")
-    assert model.backend is native
+    assert model.backend is best_native
 
 
-def test_wrong_kernels_are_left_out(native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_kernels_are_left_out(best_native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     class Off(NativeBackend):
         async def fetch(self, program: Any, *names: str) -> dict[str, np.ndarray]:
             found = await super().fetch(program, *names)
@@ -68,7 +68,7 @@ def test_wrong_kernels_are_left_out(native: NativeBackend, monkeypatch: pytest.M
                 name: value * np.float32(1.01) if value.dtype == np.float32 else value for name, value in found.items()
             }
 
-    monkeypatch.setitem(backends._opened, "native", Off(native.library))
+    monkeypatch.setitem(backends._opened, "native", Off(best_native.library))
     model, chooser = architectures.build("cnn-small"), Chooser()
     said = asyncio.run(chooser.begin(model))
     assert said.startswith("Compiled SIMD is not used: its results differ from NumPy's by 1e-02")
@@ -84,17 +84,19 @@ def test_kernels_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) ->
     assert model.backend.name == "numpy"
 
 
-def test_without_a_gpu_the_kernels_train(native: NativeBackend) -> None:
+def test_without_a_gpu_the_kernels_train(best_native: NativeBackend) -> None:
     model, chooser = architectures.build("convnet"), Chooser()
     asyncio.run(chooser.begin(model, "native"))
     x, y = np.zeros((8, 1, 28, 28), np.float32), np.zeros(8, np.int32)
-    assert asyncio.run(chooser.trainer(model, x, y, Adam(), 8)) == (native, "")
+    assert asyncio.run(chooser.trainer(model, x, y, Adam(), 8)) == (best_native, "")
     used, said = asyncio.run(chooser.judge(model, x))
     assert not used
     assert said == "WebGPU is not used: no adapter."
 
 
-def test_a_gpu_has_to_beat_what_answers(webgpu: Any, native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_has_to_beat_what_answers(
+    webgpu: Any, best_native: NativeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(backends, "_refused", {})
     monkeypatch.setitem(backends._opened, "webgpu", webgpu)
     model, chooser = architectures.build("cnn-small"), Chooser()
@@ -104,7 +106,7 @@ def test_a_gpu_has_to_beat_what_answers(webgpu: Any, native: NativeBackend, monk
     assert used == (model.backend is webgpu) == (not said.endswith("not used."))
 
 
-def test_after_a_failure_the_kernels_take_over(native: NativeBackend) -> None:
+def test_after_a_failure_the_kernels_take_over(best_native: NativeBackend) -> None:
     class Lost(NativeBackend):
         name = "webgpu"
 
@@ -112,7 +114,7 @@ def test_after_a_failure_the_kernels_take_over(native: NativeBackend) -> None:
             raise BackendError("the device was lost")
 
     model = architectures.build("cnn-small")
-    model.use(Lost(native.library))
+    model.use(Lost(best_native.library))
     model.predict(np.zeros((1, 28, 28), np.float32))
-    assert model.backend is native
+    assert model.backend is best_native
     assert model.handed_over == ["the device was lost"]

@@ -4,6 +4,7 @@
 // pixels whose h + top leaves the same rest on division by s meet the same rows of the kernel, every s-th: each such
 // phase is a convolution of its own, whose outputs lie s pixels apart. So are columns.
 #include "conv.h"
+#include "conv2d_dx.h"
 
 // Along one side: which cells of a kernel the pixels from `first` on, `stride` apart, meet.
 typedef struct {
@@ -51,7 +52,7 @@ ptrdiff_t conv2d_dx_check(const hl_call *call) {
   hl_window g;
   const hl_error error = geometry(call, &g);
   if (error) return error;
-  int64_t most = 0;
+  int64_t most = hl_sparse_dx_fits(&g) ? hl_sparse_dx_scratch(&g) : 0;
   for (ptrdiff_t h = 0; h < hl_min(g.stride_h, g.h); h++)
     for (ptrdiff_t w = 0; w < hl_min(g.stride_w, g.w); w++) {
       hl_conv v;
@@ -64,6 +65,11 @@ ptrdiff_t conv2d_dx_check(const hl_call *call) {
 void conv2d_dx_run(const hl_call *call) {
   hl_window g;
   geometry(call, &g);
+  const float *dy = hl_floats(call->in[1]);
+  if (hl_sparse_dx_fits(&g) && hl_sparse_dx_pays(&g, dy)) {
+    hl_sparse_dx_run(&g, hl_floats(call->in[0]), dy, hl_floats(call->out[0]), call->scratch);
+    return;
+  }
   if (g.stride_h > g.kh || g.stride_w > g.kw) hl_zero(hl_floats(call->out[0]), call->out[0]->size);
   for (ptrdiff_t h = 0; h < hl_min(g.stride_h, g.h); h++)
     for (ptrdiff_t w = 0; w < hl_min(g.stride_w, g.w); w++) {

@@ -22,9 +22,9 @@
 
 #define HL_UNROLL _Pragma("clang loop unroll(full)")
 
-// LLVM's WebAssembly loads all factors of a step before it uses the first, more than V8 has registers for, and counts
-// up each address by itself. A value that has been held is made where the source makes it, and a held pointer is the one
-// that offsets are added to, which costs nothing: the product of 64x32 by 32x96 goes from 16 to 22 GFLOP/s.
+// LLVM's WebAssembly loads all factors of a step before it uses the first, more than V8 has registers for, and counts up
+// each address by itself. A value that is held is made where the source makes it, and a held pointer is the one that
+// offsets are added to; the instruction is empty.
 #ifdef __wasm__
 #define HL_HOLD(value) __asm__ volatile("" : "+r"(value))
 #else

@@ -23,6 +23,11 @@ FETCHED = (
     "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.mjs",
     "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm",
 )
+# The smallest page of each, for `bench --first`: its module, and the WebAssembly that this fetches.
+FIRST = {
+    "tfjs": "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm",
+    "ort": "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+}
 
 
 def install() -> Path:
@@ -50,12 +55,26 @@ def versions() -> dict[str, str]:
     return found
 
 
+def bundle_first(modules: Path, name: str, wasm: Path) -> None:
+    """One library's smallest page, in a folder of its own; bench/first_work.py adds the page and the model."""
+    folder = SITE / "first" / name
+    run(
+        [
+            *(modules / ".bin" / "esbuild", SOURCES / "first" / f"{name}.js", "--bundle", "--format=esm", "--minify"),
+            *("--log-level=error", "--tree-shaking=true", "--target=es2022", f"--outfile={folder / name}.js"),
+        ],
+        env=environment(NODE_PATH=str(modules)),
+        why=f"the smallest page of {name} could not be bundled (see above).",
+    )
+    shutil.copyfile(wasm, folder / wasm.name)
+
+
 def ensure() -> Path:
     """Install and bundle what is stale; gives the folder to serve."""
     modules = install()
     fetched = [path for pattern in FETCHED for path in sorted(modules.glob(pattern))]
     sources = [path for path in files_under(SOURCES) if path.suffix in (".js", ".html")]
-    digest = digest_of("peers bundle 1", Path(__file__), *sources, SOURCES / "package-lock.json")
+    digest = digest_of("peers bundle 2", Path(__file__), *sources, SOURCES / "package-lock.json")
     stamp = Stamp(HOME / "bundled.json")
     if stamp.fresh(digest, SITE):
         return SITE
@@ -70,6 +89,8 @@ def ensure() -> Path:
     )
     for path in (SOURCES / "page.html", *fetched):
         shutil.copyfile(path, SITE / path.name)
+    for name, wasm in FIRST.items():
+        bundle_first(modules, name, modules / wasm)
     made = files_under(SITE)
     stamp.write(digest, SITE, made)
     say("peers", f"bundled {len(made)} files, {human(total_bytes(made))}")

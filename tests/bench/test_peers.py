@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
 import json
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import handlens
 import numpy as np
 import pytest
-from bench import op_report, peer_report, peer_workload, torch_engine
+from bench import first_times, first_work, op_report, peer_report, peer_workload, torch_engine
 from bench.peer_report import Job, Record
 from onnx.reference import ReferenceEvaluator
 
@@ -155,3 +158,69 @@ def test_an_engine_in_a_python_without_pytorch_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unable, match="No such file"):
         absent.open(None)
     absent.close()
+
+
+@pytest.fixture(scope="module")
+def digits(root: Path) -> handlens.Sequential:
+    return handlens.load(root / "web" / "models" / "digits.safetensors")
+
+
+def test_the_first_answers_have_our_weights_in_onnx(digits: handlens.Sequential) -> None:
+    image = first_work.picture()[None].astype(np.float32) / 255
+    model = first_work.for_onnx(first_work.parts(digits), 11)
+    (found,) = ReferenceEvaluator(model).run(None, {"input": image[:, None]})
+    np.testing.assert_allclose(found, digits.predict(image), atol=1e-5)
+    assert found.argmax() == 7
+
+
+def test_the_first_answers_have_our_weights_in_the_order_of_tfjs(digits: handlens.Sequential) -> None:
+    """Images channels last, kernels HWIO, as the page computes; by plain NumPy."""
+    layers, data = first_work.for_tfjs(first_work.parts(digits), 1)
+    x = first_work.picture().astype(np.float64)[:, :, None] / 255
+
+    def array(entry: list[int]) -> np.ndarray:
+        return np.frombuffer(data, "<f4", int(np.prod(entry[1:])), entry[0]).reshape(entry[1:]).astype(np.float64)
+
+    for layer in layers:
+        if layer["kind"] == "pool":
+            x = x[: x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2]
+            x = x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, -1).max((1, 3))
+            continue
+        weight, bias = array(layer["weight"]), array(layer["bias"])
+        if layer["kind"] == "conv":
+            side = (len(weight) - 1) // 2 if layer["pad"] == "same" else 0
+            padded = np.pad(x, ((side, side), (side, side), (0, 0)))
+            windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[:2], (0, 1))
+            x = np.einsum("pqchw,hwcf->pqf", windows, weight) + bias
+        else:
+            x = x.reshape(-1) @ weight + bias
+        x = np.maximum(x, 0) if layer["relu"] else x
+    shares = np.exp(x - x.max()) / np.exp(x - x.max()).sum()
+    image = first_work.picture()[None].astype(np.float32) / 255
+    np.testing.assert_allclose(shares, digits.predict(image)[0], atol=1e-5)
+
+
+def test_the_link_is_what_the_page_writes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = types.ModuleType("pyscript")
+    browser.document = browser.window = None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pyscript", browser)
+    spec = importlib.util.spec_from_file_location("page_link", root / "web" / "ui" / "link.py")
+    assert spec and spec.loader
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+
+    class Flat(list):  # type: ignore[type-arg]
+        length = property(len)
+
+    flat = [*first_work.packed(first_work.SEVEN), 2, 40.5, 1, 300, 20.5, 3, 279.5]
+    assert first_work.link(flat) == page.encode(Flat(flat)) != ""
+
+
+def test_what_is_compressed_already_is_sent_as_it_is(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "plain.js", tmp_path / "packed.gz"
+    plain.write_bytes(b"again and " * 100)
+    packed.write_bytes(gzip.compress(bytes(range(256)) * 9, 9))
+    assert len(first_times.squeezed(plain)) < 100
+    assert first_times.squeezed(packed) == packed.read_bytes()
+    page = first_times.Contestant("ours", tmp_path, "", times=[30.0, 10.0, 20.0], fetched=[("plain.js", 1300)])
+    assert "| ours | 0.02 s | 1 | 1.3 kB | " in first_times.report([page], "here")

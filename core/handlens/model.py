@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,28 +198,35 @@ class Sequential:
             fuse(graph)
         return make_plan(graph, self.layout, self.state_layout, keep=keep)
 
-    @asynccontextmanager
-    async def _program(self, batch: int, shape: Shape, keep: str = "outputs") -> AsyncIterator[backends.Program]:
-        """A loaded inference program that works on this model's own parameter memory; a few are kept.
+    async def _program(self, key: tuple[Any, ...]) -> backends.Program:
+        """A loaded inference program, by (batch, shape, keep), that works on this model's own parameter memory.
 
-        It is out of the cache while it is in use: calls that overlap in an event loop each get one of their own.
+        It is out of the cache until :meth:`_put_back`: calls that overlap in an event loop each get one of their own.
         """
-        key = (batch, shape, keep)
-        program = self._programs.pop(key, None)
+        backend, program = self.backend, self._programs.pop(key, None)
         if program is None:
-            plan = self.plan(batch, shape, keep)
+            plan = self.plan(*key)
             shared = {"parameters": self.parameters, "state": self.state}
             wanted = {name: array for name, array in shared.items() if name in plan.buffers}
-            program = await self.backend.load(plan, wanted)
-        backend = self.backend
-        backend.prepare(program)  # the parameters may have changed since the last call
+            program = await backend.load(plan, wanted)
+        return program
+
+    def _put_back(self, key: tuple[Any, ...], program: backends.Program, backend: backends.Backend) -> None:
+        if backend is self.backend:
+            self._keep(key, program)
+        else:  # another took over meanwhile
+            backend.close(program)
+
+    async def _answer(
+        self, key: tuple[Any, ...], images: Array, names: Callable[[Plan], Sequence[str]], cooperative: bool
+    ) -> dict[str, Array]:
+        """What a program of that key makes of images, under the names that ``names`` picks from its plan."""
+        backend, program = self.backend, await self._program(key)
         try:
-            yield program
+            backend.prepare(program)  # the parameters may have changed since the last call
+            return await backend.answer(program, "input", images, *names(program.plan), cooperative=cooperative)
         finally:
-            if backend is self.backend:
-                self._keep(key, program)
-            else:  # another took over meanwhile
-                backend.close(program)
+            self._put_back(key, program, backend)
 
     def _keep(self, key: tuple[Any, ...], program: backends.Program) -> None:
         spare = self._programs.pop(key, None)
@@ -273,7 +279,7 @@ class Sequential:
             backend = self.backend
             try:
                 found = await work()
-                if backend.name == "numpy" or all(np.isfinite(array).all() for array in found):
+                if backend.name == "numpy" or all(map(finite, found)):
                     return found
                 raise BackendError(f"{backend.name} gave values that are not finite")
             except BackendError as error:
@@ -283,12 +289,13 @@ class Sequential:
                     self.use(backends.after(backend.name), str(error))
 
     async def _outputs(self, images: Array, name: str, size: int, cooperative: bool) -> list[Array]:
-        backend, parts = self.backend, []
+        parts = []
         for start in range(0, len(images), size):
             part = images[start : start + size]
-            async with self._program(len(part), part.shape[1:]) as program:
-                found = await backend.answer(program, "input", part, name, cooperative=cooperative)
-                parts.append(found[name])
+            key = (len(part), part.shape[1:], "outputs")
+            parts.append((await self._answer(key, part, lambda plan: (name,), cooperative))[name])
+        if len(parts) == 1:
+            return parts
         return [np.concatenate(parts) if parts else np.zeros((0, *self.output_shape), np.float32)]
 
     def trace(self, x: Array) -> dict[str, Array]:
@@ -306,16 +313,17 @@ class Sequential:
 
     async def _values(self, images: Array, names: dict[str, str]) -> list[Array]:
         """All intermediate values; ``names`` is filled with what they are called and the tensors they are."""
-        backend = self.backend
-        async with self._program(len(images), images.shape[1:], keep="all") as program:
-            plan = program.plan
+
+        def every(plan: Plan) -> Sequence[str]:
             names["input"] = "input"
             for layer in self.layers:
                 if f"{layer.name}.linear" in plan.tensors:
                     names[f"{layer.name}.linear"] = f"{layer.name}.linear"
                 names[layer.name] = plan.outputs[layer.name]
             names.update({name: tensor for name, tensor in plan.outputs.items() if name not in names})
-            found = await backend.answer(program, "input", images, *names.values(), cooperative=False)
+            return list(names.values())
+
+        found = await self._answer((len(images), images.shape[1:], "all"), images, every, cooperative=False)
         return [found[tensor] for tensor in names.values()]
 
     def evaluate(self, x: Array, y: Array, batch_size: int = MAX_BATCH) -> dict[str, float]:
@@ -353,7 +361,7 @@ class Sequential:
         if images.dtype.kind in "iu" and images.size and images.max() > 1:
             raise DataError(f"whole-number images up to {images.max()} as {images.dtype}: pass uint8, or divide by 255")
         images = np.ascontiguousarray(images, np.float32)
-        if not np.isfinite(images).all():
+        if not finite(images):
             raise DataError("images hold values that are not finite (NaN or infinity)")
         return images
 
@@ -407,6 +415,11 @@ class Sequential:
         from .io.model_file import save
 
         return save(self, path, metadata)
+
+
+def finite(array: Array) -> bool:
+    """Whether every value is finite. A sum tells so in one pass, unless it leaves the range itself."""
+    return bool(np.isfinite(np.add.reduce(array, axis=None, dtype=np.float64))) or bool(np.isfinite(array).all())
 
 
 def checked_input_shape(shape: Sequence[int]) -> Shape:

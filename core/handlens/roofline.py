@@ -1,7 +1,8 @@
 """What each op of a network reaches on the compiled kernels, beside the most that one core can do.
 
-A multiply-add counts as two operations, a convolution's as many as its definition has: Winograd's way to compute it
-needs fewer, and may go above the peak. What multiplies nothing is held to the bytes that it moves.
+A multiply-add counts as two operations, a convolution's as many as its definition has: Winograd's way to compute it, or
+an adjoint that skips the zeros which pooling leaves, needs fewer, and may go above the peak. What multiplies nothing is
+held to the bytes that it moves.
 """
 
 from __future__ import annotations

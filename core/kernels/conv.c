@@ -8,6 +8,8 @@ static int by_winograd(const hl_conv *v) {
 
 int64_t hl_conv_scratch(const hl_conv *v) { return by_winograd(v) ? hl_winograd_scratch(v) : hl_direct_scratch(v); }
 
+int64_t hl_conv_kept(const hl_conv *v) { return by_winograd(v) ? hl_winograd_kept(v) : 0; }
+
 void hl_conv_run(const hl_conv *v, char *scratch) {
   if (by_winograd(v))
     hl_winograd_run(v, scratch);
@@ -28,6 +30,7 @@ hl_error hl_conv_of(const hl_call *call, const hl_tensor *maps, hl_conv *v) {
   v->stride_h = g.stride_h, v->stride_w = g.stride_w, v->top = g.top, v->left = g.left;
   v->weight_f = g.c * kernel, v->weight_c = kernel, v->weight_i = g.kw, v->weight_j = 1;
   v->image = g.f * plane, v->plane = plane, v->row = g.q, v->column = 1;
+  v->kept = call->kept;
   v->x = hl_floats(x), v->weights = hl_floats(w), v->bias = b ? hl_floats(b) : NULL, v->y = hl_floats(maps);
   return hl_activation_of(call, HL_WINDOW_ATTRS, &v->activation, &v->alpha);
 }

@@ -20,6 +20,7 @@ typedef struct {
   float alpha;
   const float *x, *weights, *bias;   // bias may be NULL
   float *y, *pooled;                 // NULL where not wanted, and while a plan is only being measured
+  char *kept;                        // hl_conv_kept bytes, or NULL
 } hl_conv;
 
 // Reads and checks a call of x, w and perhaps b, whose maps have the shape of `maps`, attributes from the window on.
@@ -29,12 +30,17 @@ hl_error hl_conv_of(const hl_call *call, const hl_tensor *maps, hl_conv *conv);
 int64_t hl_conv_scratch(const hl_conv *conv);
 void hl_conv_run(const hl_conv *conv, char *scratch);
 
+// Bytes in which a convolution of few images keeps what it makes of its weights, with the weights that it was made of:
+// for a single image that is a third of the work. 0 where nothing is worth keeping.
+int64_t hl_conv_kept(const hl_conv *conv);
+
 // Any convolution: tiles of kernels x pixels, straight from a padded image.
 int64_t hl_direct_scratch(const hl_conv *conv);
 void hl_direct_run(const hl_conv *conv, char *scratch);
 
 // Kernels 3x3, stride 1, column 1: Winograd's minimal filtering, 16 multiplications for 4 pixels instead of 36.
 int64_t hl_winograd_scratch(const hl_conv *conv);
+int64_t hl_winograd_kept(const hl_conv *conv);
 void hl_winograd_run(const hl_conv *conv, char *scratch);
 
 // Rows of a few floats: whole vectors, the last one overlapping the one before.

@@ -7,6 +7,12 @@ ptrdiff_t conv2d_check(const hl_call *call) {
   return error ? error : hl_scratch(hl_conv_scratch(&conv));
 }
 
+int64_t conv2d_kept(const hl_call *call) {
+  hl_conv conv;
+  hl_conv_of(call, call->out[0], &conv);
+  return hl_conv_kept(&conv);
+}
+
 void conv2d_run(const hl_call *call) {
   hl_conv conv;
   hl_conv_of(call, call->out[0], &conv);

@@ -70,6 +70,13 @@ ptrdiff_t conv2d_max_pool2d_check(const hl_call *call) {
   return hl_scratch(hl_conv_scratch(&v) + (v.pool ? 0 : maps_scratch(call, &v)));
 }
 
+int64_t conv2d_max_pool2d_kept(const hl_call *call) {
+  hl_conv v;
+  pool s;
+  geometry(call, &v, &s);
+  return hl_conv_kept(&v);
+}
+
 // Down the window's rows by vectors, then along the row that is left.
 static void pool_map(const hl_conv *v, const pool *s, const float *map, float *row, float *pooled) {
   for (ptrdiff_t p = 0; p < s->p; p++) {

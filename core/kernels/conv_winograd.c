@@ -42,6 +42,7 @@ HL_INLINE tiles larger(tiles a, tiles b) {
 }
 #endif
 
+enum { FEW = 4 };                 // images up to which transformed kernels are kept
 enum { CELLS = 16, BLOCK = 96 };  // BLOCK: tiles at a time, about; their products stay in the second cache
 
 typedef struct {
@@ -112,6 +113,38 @@ static void transform_kernels(const hl_conv *v, const layout *l, float *u) {
         hl_store(to + (4 * a + 3) * cell, h[a][2]);
       }
     }
+}
+
+int64_t hl_winograd_kept(const hl_conv *v) {
+  if (v->n > FEW) return 0;
+  const layout l = layout_of(v);
+  return hl_room(hl_times(CELLS, hl_times(v->c, l.kernels))) + hl_room(hl_times(hl_times(v->f, v->c), 9)) + HL_ALIGNMENT;
+}
+
+typedef int32_t __attribute__((may_alias)) word;
+
+static int same(const float *a, const float *b, ptrdiff_t count) {  // bit for bit
+  const word *x = (const word *)a, *y = (const word *)b;
+  int32_t other = 0;
+  for (ptrdiff_t k = 0; k < count; k++) other |= x[k] ^ y[k];
+  return !other;
+}
+
+// The transformed kernels: kept ones where the weights are what those were made of, else made now.
+static const float *transformed(const hl_conv *v, const layout *l, float *u) {
+  if (!v->kept) {
+    transform_kernels(v, l, u);
+    return u;
+  }
+  const ptrdiff_t count = (ptrdiff_t)v->f * v->c * 9;  // side by side: only an adjoint turns its kernels
+  word *full = (word *)v->kept;
+  char *left = v->kept + HL_ALIGNMENT;
+  float *own = hl_cut(&left, CELLS * v->c * l->kernels), *weights = hl_cut(&left, count);
+  if (*full && same(weights, v->weights, count)) return own;
+  transform_kernels(v, l, own);
+  hl_copy(weights, v->weights, count);
+  *full = 1;
+  return own;
 }
 
 // ---- pixels
@@ -264,12 +297,12 @@ static void outputs(const hl_conv *v, const layout *l, const float *m, ptrdiff_t
 
 void hl_winograd_run(const hl_conv *v, char *scratch) {
   const layout l = layout_of(v);
-  float *u = hl_cut(&scratch, CELLS * v->c * l.kernels), *pixels = hl_cut(&scratch, CELLS * l.pixels);
+  float *room = hl_cut(&scratch, CELLS * v->c * l.kernels), *pixels = hl_cut(&scratch, CELLS * l.pixels);
   float *products = hl_cut(&scratch, CELLS * l.products), *padded = hl_cut(&scratch, (2 * l.at_once + 2) * l.width);
   stage s = {0};
   s.y = hl_cut(&scratch, 2 * l.at_once * l.out);
   s.pooled = hl_cut(&scratch, l.at_once * l.pooled);
-  transform_kernels(v, &l, u);
+  const float *u = transformed(v, &l, room);
   const ptrdiff_t most = l.at_once * l.columns;  // vectors of products end past the tiles, and must meet numbers there
   for (ptrdiff_t cell = 0; cell < CELLS; cell++)
     for (ptrdiff_t c = 0; c < v->c; c++) hl_zero(pixels + cell * l.pixels + c * l.step + most, l.step - most);

@@ -32,6 +32,7 @@ typedef struct {
   const hl_tensor *update[HL_UPDATES];
   const double *attr;
   char *scratch;
+  char *kept;  // NAME_kept bytes of the call's own that last from replay to replay, zeros at first; NULL without
 } hl_call;
 
 // Every op NAME has two functions.
@@ -41,6 +42,10 @@ typedef struct {
 //                                               read or write outside its operands: every shape, dtype and attribute
 //                                               that run() relies on.
 //   void NAME_run(const hl_call *call);         computes; checks nothing any more.
+//
+// plan.c lists the few that also have
+//
+//   int64_t NAME_kept(const hl_call *call);     bytes of memory of its own, after NAME_check has accepted the call.
 
 typedef enum {
   HL_OK = 0,

@@ -81,6 +81,21 @@ static ptrdiff_t check(int32_t op, const hl_call *call) {
   }
 }
 
+int64_t conv2d_kept(const hl_call *call);
+int64_t conv2d_max_pool2d_kept(const hl_call *call);
+
+// Memory of its own that a call which was accepted asks for.
+static int64_t kept(int32_t op, const hl_call *call) {
+  switch (op) {
+    case HL_OP_conv2d:
+      return conv2d_kept(call);
+    case HL_OP_conv2d_max_pool2d:
+      return conv2d_max_pool2d_kept(call);
+    default:
+      return 0;
+  }
+}
+
 static void run(const hl_step *step) {
   switch (step->op) {
 #define HL_RUN(name, ...)    \
@@ -184,8 +199,8 @@ static int read_step(const hl_parts *p, int32_t *at, int32_t *op, hl_call *call,
   return HL_OK;
 }
 
-// Checks one step; the scratch it needs, or an error.
-static ptrdiff_t check_step(const hl_parts *p, int32_t *at) {
+// Checks one step; the scratch it needs, or an error. `*own` grows by the memory that it keeps.
+static ptrdiff_t check_step(const hl_parts *p, int32_t *at, int64_t *own) {
   int32_t op;
   hl_call call;
   const int32_t *number;
@@ -200,7 +215,9 @@ static ptrdiff_t check_step(const hl_parts *p, int32_t *at) {
   }
   if ((error = check_overlaps(p, number, call.ins, all))) return error;
   bind(&call, operand);
-  return check(op, &call);
+  const ptrdiff_t scratch = check(op, &call);
+  if (scratch >= 0) *own += kept(op, &call);
+  return scratch;
 }
 
 static ptrdiff_t row_bytes(const hl_parts *p, const int32_t *numbers, int32_t count) {
@@ -232,9 +249,11 @@ HL_EXPORT int32_t hl_measure(const void *plan, size_t bytes, size_t sizes[5]) {
   if (error) return error;
   int32_t at = 0;
   ptrdiff_t most = 0;
+  int64_t kept_bytes = 0;
   const int64_t count = (int64_t)p.header->prologue + p.header->steps;
   for (int64_t k = 0; k < count; k++, sizes[4]++) {
-    const ptrdiff_t scratch = check_step(&p, &at);
+    const ptrdiff_t scratch = check_step(&p, &at, &kept_bytes);
+    if (kept_bytes > INT32_MAX) return HL_E_LENGTH;
     if (scratch < 0) return (int32_t)scratch;
     most = hl_max(most, scratch);
   }
@@ -243,7 +262,7 @@ HL_EXPORT int32_t hl_measure(const void *plan, size_t bytes, size_t sizes[5]) {
                   record = row_bytes(&p, p.record, p.header->records);
   if (own < 0) return (int32_t)own;
   if (control < 0 || record < 0) return HL_E_CONTROL;
-  sizes[0] = (size_t)own;
+  sizes[0] = (size_t)own + (size_t)kept_bytes;
   sizes[1] = (size_t)hl_aligned(most);
   sizes[2] = (size_t)control;
   sizes[3] = (size_t)record;
@@ -258,7 +277,7 @@ static int check_buffers(const hl_parts *p, void *const *buffers, const size_t *
   return HL_OK;
 }
 
-static void resolve_steps(const hl_parts *p, hl_program *program, double *attrs, void *scratch) {
+static void resolve_steps(const hl_parts *p, hl_program *program, double *attrs, char *scratch, char *own) {
   int32_t at = 0;
   for (int32_t k = 0; k < program->prologue + program->steps; k++) {
     hl_step *step = program->step + k;
@@ -270,6 +289,11 @@ static void resolve_steps(const hl_parts *p, hl_program *program, double *attrs,
     bind(&step->call, operand);
     step->call.attr = attrs + (step->call.attr - p->attr);
     step->call.scratch = scratch;
+    const ptrdiff_t bytes = (ptrdiff_t)kept(step->op, &step->call);
+    if (!bytes) continue;
+    hl_zero((float *)own, bytes / (ptrdiff_t)sizeof(float));
+    step->call.kept = own;
+    own += bytes;
   }
 }
 
@@ -309,7 +333,7 @@ HL_EXPORT int32_t hl_load_plan(const void *plan, size_t bytes, void *const *buff
     program->tensor[k].data = (char *)buffers[p.place[k].buffer] + p.place[k].offset;
     if ((uintptr_t)program->tensor[k].data % (uintptr_t)item_bytes(program->tensor[k].dtype)) return HL_E_BUFFER;
   }
-  resolve_steps(&p, program, attrs, scratch);
+  resolve_steps(&p, program, attrs, scratch, (char *)memory + program_bytes(h));
   program->magic = HL_MAGIC;
   return HL_OK;
 }

@@ -59,7 +59,7 @@ def first(*, quick: bool) -> None:
     """Our first answer and those of the smallest pages of the other libraries."""
     step_setup.python_environment()
     step_peers.ensure()
-    in_browser("first", "first answers, in headless Chromium", "first_times.py", quick=quick)
+    in_browser("first-times", "first answers, in headless Chromium", "first_times.py", quick=quick)
 
 
 def peers(*, quick: bool, torch: str) -> None:

@@ -85,6 +85,20 @@ def test_fused_or_not_the_answers_are_the_same(native: NativeBackend, digits: An
     np.testing.assert_allclose(model.predict(digits[0][:9]), one, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_what_is_kept_of_the_weights_follows_them(native: NativeBackend, digits: Any, count: int) -> None:
+    """For few images the kernels keep what they made of a convolution's weights; a weight changed in place is seen."""
+    model, plain = architectures.build("convnet"), architectures.build("convnet")
+    model.use(native)
+    images = digits[0][:count]
+    for place in (None, "conv2.weight", "conv1.weight", "conv2.weight"):
+        for one in (model, plain):
+            if place:
+                one._array(place)[-1, -1, 2, 2] += 0.5
+        for _ in range(2):
+            np.testing.assert_allclose(model.predict(images), plain.predict(images), atol=2e-6)
+
+
 def test_a_plan_that_it_cannot_run_goes_to_numpy(native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     model = architectures.build("cnn-small")
     expected = model.predict(np.ones((1, 28, 28), np.float32))

@@ -449,8 +449,7 @@ async def teach(name: str, drawn: list, folder: str) -> None:
             own, mix, measured, progress=lambda stage, share: job.update(stage=stage, share=share)
         )
         if teacher_of(name).handed_over:
-            left, title = teacher_of(name).handed_over[-1], handlens.choose.TITLES[chooser.cpu.name]
-            job["judged"] = f"Teaching left {left}. {title} went on."
+            job["judged"] = f"Teaching left {teacher_of(name).handed_over[-1]}. The next backend went on."
         job.update(state="done")
     except asyncio.CancelledError:
         job.update(state="stopped")

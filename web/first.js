@@ -16,15 +16,16 @@ const said = Object.fromEntries(location.hash.split("?").slice(1).join("?").spli
 // The strokes of a link, packed as pad.flat() packs them; ui/link.py has the format.
 function decoded(text) {
   const numbers = [], flat = [];
-  let value = 0, shift = 0;
-  for (const byte of atob(text.replaceAll("-", "+").replaceAll("_", "/"))) {
+  let value = 0, shift = 0, bytes = "";
+  try { bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/")); } catch { return []; } // a damaged link
+  for (const byte of bytes) {
     value += (byte.charCodeAt(0) & 127) * 2 ** shift;
     shift += 7;
     if (byte.charCodeAt(0) < 128) [value, shift] = [numbers.push(value) && 0, 0];
   }
   for (let i = 0; i + 2 <= numbers.length;) {
     const [count, brush] = numbers.slice(i, i + 2), steps = numbers.slice(i + 2, i + 2 + 2 * count), at = [0, 0];
-    if (!count || steps.length < 2 * count) return [];
+    if (!count || steps.length < 2 * count || brush < 4) return []; // no brush is thinner than a unit
     flat.push(count, Math.floor(brush / 2) / 2, brush % 2);
     steps.forEach((step, k) => flat.push((at[k % 2] += step % 2 ? -(step + 1) / 2 : step / 2) / 2));
     i += 2 + 2 * count;

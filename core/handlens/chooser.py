@@ -53,18 +53,25 @@ class Chooser:
             return f"{TITLES['native']} is not used: {backends.why_not('native')}."
         images = some_images(model)
         verdict = await choose.judge_inference(model, images, native, PATIENCE)  # NumPy takes the most of it
-        if not verdict.right:
-            backends.refuse("native", verdict.reason)
-        elif verdict.used or self.forced == "native":
+        if verdict.used or (verdict.right and self.forced == "native"):
             self._kernels, self._verdict = native, verdict
-            verdict = await choose.measured(verdict, model, images, native)
+            return await self._with_speed(model)
+        backends.refuse("native", verdict.reason)  # nor does it take over from a GPU that fails
         return self._sentence(verdict)
+
+    async def _with_speed(self, model: Sequential) -> str:
+        assert self._kernels is not None and self._verdict is not None
+        try:
+            found = await choose.measured(self._verdict, model, some_images(model), self._kernels)
+        except BackendError:  # it was right before; what cannot be timed now is told without a speed
+            found = self._verdict
+        return self._sentence(found)
 
     async def measure_again(self, model: Sequential) -> str:
         """The compiled kernels' sentence with the speed that they have now: by their first answers a browser has
         compiled them anew, and better."""
-        if self._kernels is not None and self._verdict is not None:
-            self.said = self._sentence(await choose.measured(self._verdict, model, some_images(model), self._kernels))
+        if self._kernels is not None:
+            self.said = await self._with_speed(model)
         return self.said or ""
 
     async def judge(self, model: Sequential, images: Array) -> tuple[bool, str]:

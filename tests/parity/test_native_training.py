@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,38 @@ def test_what_is_closed_or_unknown_is_refused(native: NativeBackend) -> None:
     short = np.zeros(3, np.float32)
     with pytest.raises(BackendError, match=r"refuse the plan at dense .dense1.: a tensor.s shape, type or place"):
         drive(native.load(plan, {"parameters": short}))
+
+
+def test_what_was_fetched_stays_as_it_was(native: NativeBackend, digits: Any) -> None:
+    model, x, y = small(), digits[0][:16], digits[1][:16]
+    model.use(native)
+    run = training.Training(model, x, y, batch_size=8, optimizer=SGD(0.5), progress=False)
+    program = drive(run.program(8))
+    native.run(program, 1, run.control(0))
+    found = drive(native.fetch(program, "loss"))["loss"]
+    before = found.copy()
+    native.run(program, 1, run.control(1))
+    np.testing.assert_array_equal(found, before)
+    assert drive(native.fetch(program, "loss"))["loss"] != before
+
+
+def test_a_program_closed_while_it_runs_is_not_run_on(native: NativeBackend) -> None:
+    async def closed_meanwhile() -> None:
+        program = await native.load(architectures.build("cnn-small").plan(4))
+        program.seconds = 1.0  # so that it is cut into parts
+        running = asyncio.ensure_future(native.run_async(program))
+        await asyncio.sleep(0)
+        native.close(program)
+        with pytest.raises(BackendError, match="closed"):
+            await running
+
+    asyncio.run(closed_meanwhile())
+
+
+def test_a_copy_of_a_model_computes_on_the_same_backend(native: NativeBackend) -> None:
+    model = small()
+    model.use(native)
+    assert copy.deepcopy(model).backend is native
 
 
 def test_the_next_best_backend_takes_over(native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,10 @@ class Backend(ABC):
     suspends = False
     works_ahead = False
 
+    def __deepcopy__(self, memo: object) -> Backend:
+        """A copy of a model computes on the same backend: a device or a library is opened once."""
+        return self
+
     @abstractmethod
     def supports(self, plan: Plan) -> list[str]:
         """Reasons why this backend cannot run the plan; empty when it can."""

@@ -110,7 +110,7 @@ def replace(new: Path, target: Path, old: Path) -> None:
     os.replace(target, old)
     try:
         os.replace(new, target)
-    except OSError:
+    except BaseException:  # Ctrl-C too: the old folder must not stay where it would be cleared away
         os.replace(old, target)
         raise
 

@@ -48,6 +48,7 @@ class NativeProgram(Program):
         """Give the event loop its turn where another replay might keep it waiting for longer than ``budget``."""
         if time.perf_counter() - self.since + self.seconds >= budget:
             await asyncio.sleep(0)
+            opened(self)  # it may have been closed meanwhile, and its memory with it
             self.since = time.perf_counter()
 
 
@@ -179,6 +180,7 @@ class NativeBackend(Backend):
             first = last
             if first < len(calls):
                 await asyncio.sleep(0)
+                opened(loaded)
                 loaded.since = time.perf_counter()
         gather(loaded, record)
         return spent
@@ -277,7 +279,7 @@ def recorded(loaded: NativeProgram, name: str) -> Array:
     for other in loaded.plan.records:
         place = loaded.plan.tensors[loaded.plan.outputs[other]]
         if other == name:
-            cut = np.ascontiguousarray(loaded.records[:, at : at + place.bytes])
+            cut = loaded.records[:, at : at + place.bytes].copy()
             return cast(Array, cut.view(place.dtype).reshape(len(cut), *place.shape))
         at += padded(place)
     raise PlanError(f"{name!r} is not recorded")

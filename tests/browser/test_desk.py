@@ -324,7 +324,7 @@ def test_a_reload_and_a_link_come_back_to_the_same_drawing(new_desk: Callable[..
     desk.seven()
     desk.settled()
     desk.get("model-ann").get_by_role("radio").check()
-    desk.page.wait_for_function("document.getElementById('origin').textContent.startsWith('ann on NumPy')")
+    desk.page.wait_for_function("document.getElementById('origin').textContent.startsWith('ann on Compiled SIMD')")
     desk.rested()
     drawn, shares = desk.flat(), desk.shares()
     assert "model=ann" in desk.page.url
@@ -342,7 +342,7 @@ def test_a_reload_and_a_link_come_back_to_the_same_drawing(new_desk: Callable[..
     assert friend.shares() == shares
     friend.page.evaluate("history.replaceState(null, '', location.pathname)")
     friend.get("model-linear").get_by_role("radio").check()
-    friend.page.wait_for_function("document.getElementById('origin').textContent.startsWith('linear on NumPy')")
+    friend.page.wait_for_function("document.getElementById('origin').textContent.startsWith('linear on Compiled SIMD')")
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_fault_while_reading_a_digit(webgpu: WebgpuBackend, digits: Any) -> No
     expected = model.predict(x)
     for fault in ("compile", "memory", "lost"):
         model.use(WebgpuBackend(Faulty(webgpu.device, fault, 0)))  # type: ignore[arg-type]
-        np.testing.assert_array_equal(model.predict(x), expected)
+        np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)  # by the next backend
         assert FAULTS[fault] in model.handed_over[-1]
 
 

@@ -78,7 +78,7 @@ def test_a_model_without_the_eleventh_class_says_so(new_desk: Callable[..., Any]
     rejects = model.output_shape[0] > 10
     assert (desk.get("prob-none").get_attribute("aria-valuetext") == "this model has no such class") == (not rejects)
     desk.get("model-linear").get_by_role("radio").check()
-    desk.page.wait_for_function("document.getElementById('origin').textContent.startsWith('linear on NumPy')")
+    desk.page.wait_for_function("document.getElementById('origin').textContent.startsWith('linear on Compiled SIMD')")
     assert desk.get("prob-none").get_attribute("aria-valuetext") == "this model has no such class"
     assert desk.none() == 0
     assert sum(desk.shares()) == pytest.approx(100, abs=0.1)

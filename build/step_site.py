@@ -10,6 +10,7 @@ from typing import Any
 import site_check
 import site_credits
 import site_first
+import site_join
 import step_kernels
 import step_models
 import step_setup
@@ -82,6 +83,7 @@ def assemble(site: Path, wheel: Path) -> None:
     copy_vendor(site, sources)
     for path in files_under(step_wheel.OUT):
         shutil.copyfile(path, site / PYODIDE / path.name)
+    site_join.join(site)
     site_first.write(site / site_first.FOLDER)
     site_credits.write(site / "licences", sources)
     write_text(site / ".nojekyll", "")
@@ -90,10 +92,8 @@ def assemble(site: Path, wheel: Path) -> None:
 
 def digest(wheel: Path) -> str:
     """Everything that the site depends on."""
-    steps = [
-        BUILD / name
-        for name in ("step_site.py", "site_credits.py", "site_first.py", "site_check.py", "vendor.lock.json")
-    ]
+    names = ("step_site.py", "site_credits.py", "site_first.py", "site_join.py", "site_check.py", "vendor.lock.json")
+    steps = [BUILD / name for name in names]
     texts = [*files_under(BUILD / "licences"), ROOT / "LICENSE"]
     made = [wheel, *files_under(step_wheel.OUT), *step_kernels.wasm_inference()]
     return digest_of("site 3", *files_under(WEB), *made, *steps, *texts)

@@ -1,4 +1,5 @@
-// Before the first paint: the theme the visitor chose last time, so that a dark page never flashes light.
+// Before the first paint: the theme the visitor chose last time, so that a dark page never flashes light; and what the
+// first answer is made of is asked for at once, so that it comes together with the scripts that use it.
 // And the few calls that a browser may refuse with an exception, made safe: thrown through MicroPython, it would stop it.
 (() => {
   "use strict";
@@ -13,6 +14,23 @@
       try { history[newEntry ? "pushState" : "replaceState"](null, "", path); } catch {} // some allow 100 in 30 s
     },
   };
+  // As in first/lens.js, which asks again where no page has: a module with one instruction of relaxed SIMD.
+  const RELAXED = [0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 11];
+  const begun = {}, waits = /[?&]backend=(?!native)/.test(location.search) || /[?&](off|model)=/.test(location.hash);
+  window.early.relaxed = Boolean(window.WebAssembly?.validate(Uint8Array.from(RELAXED)));
+  // A response that is on its way already, once; else a new one.
+  window.early.get = (address) => {
+    const response = begun[address] || fetch(address);
+    delete begun[address];
+    return response;
+  };
+  if (!waits) { // else first.js knows what is needed, if anything
+    const kernels = `first/handlens${window.early.relaxed ? "-relaxed" : ""}.wasm.gz`;
+    for (const address of [kernels, "first/digits.json", "models/digits.safetensors"]) {
+      begun[address] = fetch(address);
+      begun[address].catch(() => {}); // told where it is awaited
+    }
+  }
   const chosen = window.early.kept("theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 })();

@@ -131,7 +131,8 @@ async function begin() {
   const forced = new URLSearchParams(location.search).get("backend");
   if (said.off || (forced && forced !== "native")) return "waits"; // what was asked for is Python's alone
   const naming = chosen(), opening = naming.then((name) =>
-    openLens({ model: `first/${name}.json`, weights: `models/${name}.safetensors`, kernels: "first/" }));
+    openLens({ model: `first/${name}.json`, weights: `models/${name}.safetensors`, kernels: "first/",
+      relaxed: window.early.relaxed, get: window.early.get }));
   opening.catch(() => {}); // told where it is awaited
   // engine-start.js is the last of the page's own scripts: with it the pad is there
   if (!window.beginPython) await new Promise((done) => document.addEventListener("DOMContentLoaded", done));

@@ -181,7 +181,8 @@ def test_a_training_is_judged_when_it_is_first_asked_for(new_desk: Callable[...,
     """Teaching trains on what was right and faster at that very training, whatever reads the digits."""
     desk = new_desk(gpu=True).open("?backend=webgpu#draw?model=linear")  # whose features are the pixels
     seven(desk)
-    assert re.match(VERIFIED, judged(desk))
+    # one product of 784 x 10 takes the kernels as long as NumPy, the call around it most of it: either may win
+    assert "WebGPU: verified, max error " in judged(desk), judged(desk)
     assert "training" not in judged(desk)
     desk.page.keyboard.press("m")
     desk.page.keyboard.press("1")
@@ -189,8 +190,8 @@ def test_a_training_is_judged_when_it_is_first_asked_for(new_desk: Callable[...,
     desk.page.wait_for_function(
         "document.querySelector('[data-testid=hand-note]').textContent.includes('has learnt')", timeout=120_000
     )
-    assert re.search(r"WebGPU: verified, max error \de-\d\d, training [\d.,]+x Compiled SIMD", judged(desk)), judged(
-        desk
+    assert re.search(r"WebGPU: verified, max error \de-\d\d, training [\d.,]+x (Compiled SIMD|NumPy)", judged(desk)), (
+        judged(desk)
     )
     assert "left" not in judged(desk)
     assert desk.settled() in ("1", "7", "?")

@@ -243,12 +243,13 @@ def test_several_digits_wait_for_their_frames(new_desk: Callable[..., Any]) -> N
     assert desk.answer() == "77"
     assert desk.get("frame-0").is_visible() and desk.get("frame-1").is_visible()
     desk.page.evaluate(RECORD)
-    desk.look_at(0)
     desk.look_at(1)
+    desk.look_at(0)
     go()
     desk.ready()
     desk.page.wait_for_function(LATE, timeout=60_000)
     assert desk.answer() == "77"
+    assert desk.get("place-0").get_attribute("aria-pressed") == "true"  # the choice stays, whoever reads
     assert {json.loads(state)[0] for state in desk.page.evaluate("states")} == {"77"}
 
 

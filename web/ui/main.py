@@ -37,6 +37,7 @@ def show(reading) -> None:
     if reading is None:
         unread()
         return
+    reading.keep_choice(state["reading"])
     state["reading"], state["seen"] = reading, reading.seen
     if not reading.early:
         backend.show(engine, reading)
@@ -93,6 +94,8 @@ async def settle(reading) -> None:
     say(reading)
     if reading.early:
         return
+    if reading.chosen != reading.latest:
+        await engine.call("look_at", reading.chosen)
     for step in (show_steps, show_models, show_maps):
         if reader.waiting:
             return

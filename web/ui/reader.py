@@ -37,7 +37,8 @@ class Reading:
 
     `early`: it is not the engine's, but of the kernels on this thread, while Python is on its way (first.js).
 
-    `places` from left to right, `chosen` the number of the one that bars, steps and maps are about.
+    `places` from left to right, `chosen` the number of the one that bars, steps and maps are about: at first the
+    `latest`, with the newest stroke.
     """
 
     def __init__(self, version: int, result=None, without: str = "", early: bool = False) -> None:
@@ -45,13 +46,18 @@ class Reading:
         self.blank = result is None or result.blank
         self.places, self.chosen, self.ms, self.model, self.rejects = [], 0, 0.0, "", False
         self.backend = self.left = ""  # what computed it, and why another backend was left before
-        self.text, self.verdict, self.sentence, self.weakest = "?", "blank", "", 0
+        self.text, self.verdict, self.sentence, self.weakest, self.latest = "?", "blank", "", 0, 0
         if not self.blank:
             self.places = [Place(packed) for packed in result.places]
-            self.chosen, self.weakest = result.latest, result.weakest
+            self.chosen, self.latest, self.weakest = result.latest, result.latest, result.weakest
             self.text, self.verdict, self.sentence = result.text, result.verdict, result.sentence
             self.ms, self.model, self.rejects = result.ms, result.model, result.rejects
             self.backend, self.left = result.backend, result.left
+
+    def keep_choice(self, before) -> None:
+        """Look at the digit that `before`, a reading of the same drawing or None, was about."""
+        if before is not None and before.version == self.version and len(before.places) == len(self.places):
+            self.chosen = before.chosen
 
     def place(self):
         """The chosen place; None on a blank pad."""

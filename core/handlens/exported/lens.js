@@ -7,15 +7,15 @@ const CANDIDATES = 12, FOUND = 8, CROWDED = 256, PLACE = 8; // of core/kernels/i
 const CROWD = `More than ${CANDIDATES} pieces side by side. Write fewer digits.`;
 const VERDICTS = ["sure", "likely", "unsure", "none"];
 
-async function fetched(address) {
-  const response = await fetch(address);
+async function fetched(address, get) {
+  const response = await get(address);
   if (!response.ok) throw new Error(`${address}: the server answered ${response.status}`);
   return response;
 }
 
 // A file that is compressed, unless the server has said so to the browser and it is not any more.
-async function unpacked(address) {
-  const packed = await (await fetched(address)).arrayBuffer();
+async function unpacked(address, get) {
+  const packed = await (await fetched(address, get)).arrayBuffer();
   if (new Uint8Array(packed)[0] !== 0x1f) return packed;
   return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
@@ -155,14 +155,14 @@ function makeLens(x, model, weights) {
 }
 
 // Fetches and starts an exported model; addresses are relative to the page. Throws what is in the way.
-// `relaxed`: whether to take the build with relaxed SIMD, by default where the browser has it.
-export async function openLens({ model = "model.json", weights = "model.safetensors", kernels = "", relaxed } = {}) {
+// `relaxed`: whether to take the build with relaxed SIMD, by default where the browser has it. `get`: in place of fetch.
+export async function openLens({ model = "model.json", weights = "model.safetensors", kernels = "", relaxed, get = (address) => fetch(address) } = {}) {
   if (!WebAssembly.validate(Uint8Array.from(SIMD))) throw new Error("this browser has no WebAssembly SIMD");
   relaxed ??= WebAssembly.validate(Uint8Array.from(RELAXED));
   const [about, data, module] = await Promise.all([
-    fetched(model).then((response) => response.json()),
-    fetched(weights).then((response) => response.arrayBuffer()),
-    unpacked(`${kernels}handlens${relaxed ? "-relaxed" : ""}.wasm.gz`).then((code) => WebAssembly.instantiate(code)),
+    fetched(model, get).then((response) => response.json()),
+    fetched(weights, get).then((response) => response.arrayBuffer()),
+    unpacked(`${kernels}handlens${relaxed ? "-relaxed" : ""}.wasm.gz`, get).then((code) => WebAssembly.instantiate(code)),
   ]);
   if (about.failed) throw new Error(about.failed);
   if (data.byteLength !== about.weights.bytes) throw new Error(`${weights} is not the file that ${model} was made for`);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,11 +12,22 @@ import step_site
 import step_vendor
 from buildkit import ROOT, environment, say, venv_tool
 
+MOST = 4  # processes of the whole suite: each holds a browser with a page
+
 
 def check(name: str, command: list[str | Path], env: dict[str, str]) -> bool:
     """Run one checker with its output shown."""
     say("test", name)
     return subprocess.run([str(word) for word in command], cwd=ROOT, env=env, check=False).returncode == 0
+
+
+def side_by_side() -> list[str]:
+    """Options of pytest for the whole suite: a process a core, each with whole files, in their order.
+
+    Pages and training leave a core idle half of the time. Browser tests come last in every process (tests/conftest.py
+    says why), so the order of the files is kept.
+    """
+    return ["-n", str(min(os.cpu_count() or 1, MOST)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +43,7 @@ def main(arguments: list[str]) -> int:
             failed.append("style (ruff)")
         if not check("mypy --strict core", [venv_tool("mypy")], env):
             failed.append("types (mypy)")
-    if not check("pytest", [venv_tool("python"), "-m", "pytest", *arguments], env):
+    if not check("pytest", [venv_tool("python"), "-m", "pytest", *(arguments or side_by_side())], env):
         failed.append("tests (pytest)")
     if failed:
         say("test", f"failed: {', '.join(failed)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gpu_driver
 import pytest
@@ -14,6 +15,8 @@ import pytest
 sys.dont_write_bytecode = True
 
 ROOT = Path(__file__).resolve().parent.parent
+READ = "read"  # the property of a test that is shown under the results
+_read: list[str] = []
 
 
 def pytest_configure() -> None:
@@ -25,6 +28,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests last: Playwright's synchronous interface keeps an event loop running in this thread from its first
     page to the end of the session, and no other test may then start one."""
     items.sort(key=lambda item: "tests/browser/" in item.path.as_posix())
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect what tests have measured; they may run in processes of their own."""
+    if report.when == "call":
+        _read.extend(text for name, text in report.user_properties if name == READ)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _read:
+        terminalreporter.section("what the page read")
+        for line in _read:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Put a measured figure under the test results."""
+    return lambda text: request.node.user_properties.append((READ, text))
 
 
 @pytest.fixture(scope="session")

@@ -16,20 +16,26 @@
   };
   // As in first/lens.js, which asks again where no page has: a module with one instruction of relaxed SIMD.
   const RELAXED = [0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 11];
-  const begun = {}, waits = /[?&]backend=(?!native)/.test(location.search) || /[?&](off|model)=/.test(location.hash);
-  window.early.relaxed = Boolean(window.WebAssembly?.validate(Uint8Array.from(RELAXED)));
-  // A response that is on its way already, once; else a new one.
-  window.early.get = (address) => {
-    const response = begun[address] || fetch(address);
-    delete begun[address];
-    return response;
+  const begun = {}, waits = /[?&]backend=(?!native)/.test(location.search) || /[?&]off=/.test(location.hash);
+  const relaxed = Boolean(window.WebAssembly?.validate(Uint8Array.from(RELAXED)));
+  const compiled = async (address) => {
+    const body = (await fetch(address)).body.pipeThrough(new DecompressionStream("gzip"));
+    return WebAssembly.compileStreaming(new Response(body, { headers: { "Content-Type": "application/wasm" } }));
   };
-  if (!waits) { // else first.js knows what is needed, if anything
-    const kernels = `first/handlens${window.early.relaxed ? "-relaxed" : ""}.wasm.gz`;
-    for (const address of [kernels, "first/digits.json", "models/digits.safetensors"]) {
-      begun[address] = fetch(address);
-      begun[address].catch(() => {}); // told where it is awaited
-    }
+  window.early.first = {
+    relaxed,
+    // A response that is on its way already, once; else a new one.
+    get(address) {
+      const response = begun[address] || fetch(address);
+      delete begun[address];
+      return response;
+    },
+  };
+  if (!waits) { // else Python alone can answer
+    const files = /[?&]model=/.test(location.hash) ? [] : ["first/digits.json", "models/digits.safetensors"];
+    for (const address of files) begun[address] = fetch(address);
+    window.early.first.module = compiled(`first/handlens${relaxed ? "-relaxed" : ""}.wasm.gz`);
+    for (const promise of [...Object.values(begun), window.early.first.module]) promise.catch(() => {}); // told where it is awaited
   }
   const chosen = window.early.kept("theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;

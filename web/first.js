@@ -84,7 +84,7 @@ function paint(reading) {
     meter.dataset.first = k === best ? "yes" : "no";
   });
   const seen = find("stages").querySelector("[data-testid=seen]");
-  if (place) window.pixels.paint(seen, place.seen, 28, 28);
+  if (place) requestAnimationFrame(() => state.painting && state.last === reading && window.pixels.paint(seen, place.seen, 28, 28));
   else seen.getContext("2d").clearRect(0, 0, 28, 28);
   seen.setAttribute("aria-label", place ? "28 by 28, as the network sees it" : "Nothing yet");
 }
@@ -132,10 +132,8 @@ async function begin() {
   if (said.off || (forced && forced !== "native")) return "waits"; // what was asked for is Python's alone
   const naming = chosen(), opening = naming.then((name) =>
     openLens({ model: `first/${name}.json`, weights: `models/${name}.safetensors`, kernels: "first/",
-      relaxed: window.early.relaxed, get: window.early.get }));
+      ...window.early.first }));
   opening.catch(() => {}); // told where it is awaited
-  // engine-start.js is the last of the page's own scripts: with it the pad is there
-  if (!window.beginPython) await new Promise((done) => document.addEventListener("DOMContentLoaded", done));
   pad.canvas.addEventListener("ink", follow);
   if (state.painting) followLink();
   const [lens, taught] = await Promise.all([opening, visited ? naming.then((name) => window.store.taught(name)) : null]);

@@ -8,13 +8,11 @@
   const canvas = document.getElementById("pad");
   const frame = canvas.parentElement;
   const context = canvas.getContext("2d");
-  let done = []; // {points: [x, y, ...], width, erase} | {values: Float32Array, label} | {clear: true}
-  let undone = [];
+  let done = [], undone = []; // of {points: [x, y, ...], width, erase} | {values: Float32Array, label} | {clear: true}
   let live = null; // the stroke under the pointer
   let pointer = null; // its pointer id: one hand draws, further fingers are ignored
-  let version = 0;
-  let announced = false;
-  let width = 22, erasing = false;
+  let version = 0, announced = false;
+  let width = 22, erasing = false, fitted = false;
 
   const isStroke = (item) => item && item.points !== undefined;
 
@@ -45,6 +43,7 @@
   }
 
   function ink(stroke, from = 0) {
+    if (!fitted) return;
     const points = stroke.points;
     begin(stroke);
     if (points.length === 2) {
@@ -71,13 +70,15 @@
   }
 
   function repaint() {
+    if (!fitted) return;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (picture()) inkPicture(picture());
     else strokes().forEach((stroke) => ink(stroke));
   }
 
-  function fit() {
+  function fit() { // first when the page has been laid out: to ask before would lay it out twice
+    fitted = true;
     const side = Math.round(canvas.clientWidth * Math.min(window.devicePixelRatio || 1, 3));
     if (side > 0 && side !== canvas.width) canvas.width = canvas.height = side; // setting the size clears it
     repaint();
@@ -196,5 +197,4 @@
   };
   restore();
   new ResizeObserver(fit).observe(canvas);
-  fit();
 })();

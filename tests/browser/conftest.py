@@ -29,26 +29,11 @@ CELLS = 28
 
 Points = Sequence[tuple[float, float]]
 
-_reports: list[str] = []
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _reports:
-        terminalreporter.section("what the page read")
-        for line in _reports:
-            terminalreporter.line(line)
-
-
-@pytest.fixture
-def report() -> Callable[[str], None]:
-    """Put a measured figure under the test results."""
-    return _reports.append
 
 
 class Watch:

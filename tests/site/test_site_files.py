@@ -19,13 +19,22 @@ def test_site_has_no_problem(site_dir: Path) -> None:
     assert site_check.problems(site_dir) == []
 
 
+JOINED = ("early.js", "pad.js", "pixels.js", "store.js", "engine-start.js")  # by site_join.py, as the four sheets are
+SHEETS = ("style/base.css", "style/desk.css", "style/findings.css", "style/teach.css")
+
+
 def test_site_is_web_verbatim_plus_what_the_build_adds(site_dir: Path, root: Path) -> None:
     web = {path.relative_to(root / "web").as_posix(): path for path in files_under(root / "web")}
+    page, script = ((site_dir / name).read_text("utf-8") for name in ("index.html", "page.js"))
+    for name in (*JOINED, *SHEETS):
+        text = web.pop(name).read_text("utf-8")
+        assert text.rstrip() in (page if name == "early.js" or name in SHEETS else script), name
+    del web["index.html"]
     for name, path in web.items():
         assert (site_dir / name).read_bytes() == path.read_bytes(), name
     added = {path.relative_to(site_dir).as_posix() for path in files_under(site_dir)} - set(web)
     built = {name for name in added if not name.startswith(("vendor/", "licences/", "first/"))}
-    assert built == {".nojekyll", "build.json"}
+    assert built == {".nojekyll", "build.json", "index.html", "page.js"}
 
 
 def test_build_record_says_what_the_worker_fetches(site_dir: Path) -> None:

@@ -155,16 +155,18 @@ function makeLens(x, model, weights) {
 }
 
 // Fetches and starts an exported model; addresses are relative to the page. Throws what is in the way.
-// `relaxed`: whether to take the build with relaxed SIMD, by default where the browser has it. `get`: in place of fetch.
-export async function openLens({ model = "model.json", weights = "model.safetensors", kernels = "", relaxed, get = (address) => fetch(address) } = {}) {
+// `relaxed`: whether to take the build with relaxed SIMD, by default where the browser has it. A page that has begun
+// already gives what it has: `module`, a promise of the compiled kernels, and `get` in place of fetch.
+export async function openLens({ model = "model.json", weights = "model.safetensors", kernels = "", ...begun } = {}) {
   if (!WebAssembly.validate(Uint8Array.from(SIMD))) throw new Error("this browser has no WebAssembly SIMD");
-  relaxed ??= WebAssembly.validate(Uint8Array.from(RELAXED));
+  const { relaxed = WebAssembly.validate(Uint8Array.from(RELAXED)), get = (address) => fetch(address) } = begun;
+  const code = `${kernels}handlens${relaxed ? "-relaxed" : ""}.wasm.gz`;
   const [about, data, module] = await Promise.all([
     fetched(model, get).then((response) => response.json()),
     fetched(weights, get).then((response) => response.arrayBuffer()),
-    unpacked(`${kernels}handlens${relaxed ? "-relaxed" : ""}.wasm.gz`, get).then((code) => WebAssembly.instantiate(code)),
+    Promise.resolve(begun.module).catch(() => null).then(async (done) => done ?? WebAssembly.compile(await unpacked(code, get))),
   ]);
   if (about.failed) throw new Error(about.failed);
   if (data.byteLength !== about.weights.bytes) throw new Error(`${weights} is not the file that ${model} was made for`);
-  return makeLens(module.instance.exports, about, new Uint8Array(data));
+  return makeLens((await WebAssembly.instantiate(module)).exports, about, new Uint8Array(data));
 }

@@ -91,14 +91,15 @@ class Server(ThreadingHTTPServer):
         return
 
 
-def make_server(folder: Path, port: int = 0, host: str = "127.0.0.1") -> Server:
+def make_server(
+    folder: Path, port: int = 0, host: str = "127.0.0.1", handler: type[SimpleHTTPRequestHandler] = Handler
+) -> Server:
     """A server of `folder` under PREFIX, bound but not running; port 0 takes any free one.
 
     Raises BuildError when the port is in use or not allowed.
     """
-    handler = functools.partial(Handler, directory=str(folder))
     try:
-        return Server((host, port), handler)
+        return Server((host, port), functools.partial(handler, directory=str(folder)))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             text = f"port {port} is in use by another program; choose one with --port, or --port 0 for any."
@@ -117,9 +118,9 @@ def address(server: Server) -> str:
 
 
 @contextmanager
-def running(folder: Path, port: int = 0) -> Iterator[str]:
+def running(folder: Path, port: int = 0, handler: type[SimpleHTTPRequestHandler] = Handler) -> Iterator[str]:
     """Serve `folder` in a thread for as long as the block lasts; gives the address. For the browser tests."""
-    server = make_server(folder, port)
+    server = make_server(folder, port, handler=handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -1,16 +1,20 @@
 """From navigation to the first answer, cold: our page, an exported one, and the smallest of the peers; prints Markdown.
 
 Run by `make.py bench --first`. All answer the same drawing of a seven with the same weights of `digits`, from the same
-kind of server on the same machine, which compresses nothing. Our page takes the drawing from its address, the exported
-one by pointer events as soon as it listens, and both make the 28x28 themselves; the peers' pages hold the 28x28. Every
-visit is a new context of one Chromium, nothing in its cache; the pages take turns. The first answer is the moment in
-which the digit stands in the page. Bytes are those of all responses begun until then.
+kind of server on the same machine, which compresses what GitHub Pages compresses. Our page takes the drawing from its
+address, the exported one by pointer events as soon as it listens, and both make the 28x28 themselves; the peers' pages
+hold the 28x28. Every visit is a new context of one Chromium, nothing in its cache; the pages take turns. The first
+answer is the moment in which the digit stands in the page. Bytes are those of all responses begun until then. Every
+page is visited twice in a turn: as fast as this machine goes, and over a line that Chromium makes as slow as a
+visitor's.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
+import io
 import json
 import os
 import statistics
@@ -20,6 +24,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +48,7 @@ from handlens.io.page_export import export  # noqa: E402
 
 WEIGHTS = ROOT / "web" / "models" / "digits.safetensors"
 ROUNDS = 15
+LINE = {"offline": False, "latency": 40, "downloadThroughput": 10e6 / 8, "uploadThroughput": 10e6 / 8}  # ms, bytes/s
 PATIENCE = 120  # s; a guard against hanging, no expectation
 CLOSE = 1e-3  # of the core's probabilities: the 28x28 of the peers has whole numbers to 255
 DIGIT = "7"
@@ -85,19 +91,38 @@ class Contestant:
     folder: Path
     path: str
     script: str = ""
-    times: list[float] = field(default_factory=list)
+    times: dict[bool, list[float]] = field(default_factory=lambda: {False: [], True: []})  # ms, by: over the line
     fetched: list[tuple[str, int]] = field(default_factory=list)  # of the last visit: path below the folder, and bytes
 
     def sizes(self) -> list[str]:
-        """Responses, bytes as sent, and as GitHub Pages would send them: compressed once, whatever is not yet."""
-        packed = sum(len(squeezed(self.folder / name)) for name, _ in self.fetched)
-        return [str(len(self.fetched)), human(sum(size for _, size in self.fetched)), human(packed)]
+        """Responses, their bytes unpacked, and as they were sent."""
+        whole = sum((self.folder / name).stat().st_size for name, _ in self.fetched)
+        return [str(len(self.fetched)), human(whole), human(sum(size for _, size in self.fetched))]
 
 
+class Pages(step_serve.Handler):
+    """Compresses text and WebAssembly, as GitHub Pages does."""
+
+    PACKED = (".css", ".html", ".js", ".json", ".mjs", ".svg", ".wasm")
+
+    def send_head(self):  # type: ignore[no-untyped-def]
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        if path.suffix not in self.PACKED or not path.is_file():
+            return super().send_head()
+        data = squeezed(path)
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        return io.BytesIO(data)
+
+
+@functools.cache
 def squeezed(path: Path) -> bytes:
-    """A file's bytes, gzipped where that is of use."""
-    data = path.read_bytes()
-    return min(data, gzip.compress(data, 6), key=len)
+    """A file's bytes, compressed once."""
+    return gzip.compress(path.read_bytes(), 6)
 
 
 def contestants(work: Path) -> list[Contestant]:
@@ -118,11 +143,15 @@ def contestants(work: Path) -> list[Contestant]:
     ]
 
 
-def visit(browser: Browser, page: Contestant, address: str, wanted: Sequence[float]) -> None:
+def visit(browser: Browser, page: Contestant, address: str, wanted: Sequence[float], line: bool) -> None:
     """One cold visit; SystemExit where the page gives another answer, or one by Python."""
     context = browser.new_context()
     try:
         tab = context.new_page()
+        if line:
+            session = context.new_cdp_session(tab)
+            session.send("Network.enable")
+            session.send("Network.emulateNetworkConditions", LINE)
         tab.add_init_script(CLOCK + page.script)
         tab.goto(address + page.path, wait_until="commit")
         until = time.monotonic() + PATIENCE
@@ -141,7 +170,7 @@ def visit(browser: Browser, page: Contestant, address: str, wanted: Sequence[flo
         found = [(urlsplit(name).path.removeprefix(prefix), size) for name, size in tab.evaluate(FETCHED)]
         if any(not size for _, size in found):
             raise SystemExit(f"first_times: {page.title}: a response came from a cache")
-        page.times.append(float(said[2]))
+        page.times[line].append(float(said[2]))
         page.fetched = [(name or "index.html", size) for name, size in found]
     finally:
         context.close()
@@ -149,9 +178,13 @@ def visit(browser: Browser, page: Contestant, address: str, wanted: Sequence[flo
 
 def report(pages: Sequence[Contestant], where: str) -> str:
     """The table, and what was measured on."""
-    rows = [[page.title, f"{statistics.median(page.times) / 1000:.2f} s", *page.sizes()] for page in pages]
-    table = readme_tables.table(["page", "first answer", "responses", "bytes", "gzipped"], rows)
-    return f"{table}\nMedian of {len(pages[0].times)} visits to a server on the same machine: {where}."
+    rows = [
+        [page.title, *(f"{statistics.median(page.times[line]) / 1000:.2f} s" for line in (False, True)), *page.sizes()]
+        for page in pages
+    ]
+    slow = f"over {8 * LINE['downloadThroughput'] / 1e6:.0f} Mbit/s, {LINE['latency']} ms"
+    table = readme_tables.table(["page", "first answer", slow, "responses", "bytes", "as sent"], rows)
+    return f"{table}\nMedians of {len(pages[0].times[False])} visits to a server on the same machine: {where}."
 
 
 def main() -> None:
@@ -162,13 +195,14 @@ def main() -> None:
     wanted = handlens.load(WEIGHTS).predict(first_work.picture()[None])[0].tolist()
     with ExitStack() as stack, sync_playwright() as playwright:
         pages = contestants(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        addresses = [stack.enter_context(step_serve.running(page.folder)) for page in pages]
+        addresses = [stack.enter_context(step_serve.running(page.folder, handler=Pages)) for page in pages]
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         for turn in range(rounds + 1):
-            for page, address in zip(pages, addresses, strict=True):
-                visit(browser, page, address, wanted)
-                if not turn:
-                    page.times.clear()  # the first one starts the browser's own processes
+            for line in (False, True):
+                for page, address in zip(pages, addresses, strict=True):
+                    visit(browser, page, address, wanted, line)
+                    if not turn:
+                        page.times[line].clear()  # the first one starts the browser's own processes
         load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
         print(report(pages, f"{page_times.machine(browser)}; load average {load}"))
         browser.close()

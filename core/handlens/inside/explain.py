@@ -180,6 +180,12 @@ class Lens:
         """The receptive field of a cell on the image."""
         return receptive.boxed(receptive.seen(self.steps, layer, find(self.steps, layer).checked(index)))
 
+    def program(self, layer: str, index: int | Sequence[int]) -> str:
+        """A short program in plain NumPy that makes the number of a cell again; see :mod:`handlens.inside.program`."""
+        from .program import program
+
+        return program(self, layer, index)
+
     def explain(self, layer: str, index: int | Sequence[int]) -> Explanation:
         """How cell ``index`` of ``layer`` was made. Raises DataError naming what was met and what there is."""
         step = find(self.steps, layer)

@@ -208,7 +208,13 @@ def test_errors_name_what_was_met_and_what_there_is() -> None:
 def test_an_event_loop_gets_the_same() -> None:
     model = network(Conv2D(2, 3))
     waited = asyncio.run(model.explain_async(COUNT, "conv1", (1, 1, 1)))
-    assert waited.value == model.explain(COUNT[0], "conv1", np.array([1, 1, 1])).value == waited.value
+    assert waited.value == model.explain(COUNT[0], "conv1", np.array([1, 1, 1])).value
+
+
+def test_a_trace_without_the_batch_will_do() -> None:
+    model = network(Conv2D(2, 3))
+    trace = {key: value[0] for key, value in model.trace(COUNT).items()}
+    assert Lens(model, trace).explain("conv1", (1, 1, 1)).value == model.explain(COUNT, "conv1", (1, 1, 1)).value
 
 
 # -- receptive fields --------------------------------------------------------------------------------------------------

@@ -146,16 +146,17 @@ class Explanation:
 class Lens:
     """A hand lens over a network that has looked at one image: explains any cell without computing anything again.
 
-    model: the network. trace: what ``model.trace(image)`` gave for one image. After a change of the network's
-    layers, weights or image, take a new lens.
+    model: the network. trace: what ``model.trace(image)`` gave for one image, with or without the batch's axis. After a
+    change of the network's layers, weights or image, take a new lens.
     """
 
     def __init__(self, model: Sequential, trace: Mapping[str, Array]) -> None:
         self.model, self.trace = model, trace
-        image = trace.get("input")
-        if image is None or image.ndim != len(model.input_shape) + 1 or len(image) != 1:
+        image, rank = trace.get("input"), len(model.input_shape)
+        if image is None or image.ndim not in (rank, rank + 1) or (image.ndim > rank and len(image) != 1):
             raise DataError('a lens needs the trace of one image, as model.trace(image) gives it, "input" included')
-        self.steps = steps(model, image.shape[1:])
+        self.lead = (1,) * (image.ndim - rank)
+        self.steps = steps(model, image.shape[-rank:])
 
     @classmethod
     def over(cls, model: Sequential, x: Array) -> Lens:
@@ -171,10 +172,12 @@ class Lens:
         """The values of a key of the trace, without the batch; DataError where there are none of that shape."""
         step = find(self.steps, key)
         found = self.trace.get(key)
-        if found is None or found.shape != (1, *step.shape):
+        if found is None or found.shape != (*self.lead, *step.shape):
             met = "nothing" if found is None else f"shape {found.shape}"
-            raise DataError(f'the trace has {met} for "{key}", the network makes {(1, *step.shape)}; trace it anew')
-        return found[0]
+            raise DataError(
+                f'the trace has {met} for "{key}", the network makes {(*self.lead, *step.shape)}; trace it anew'
+            )
+        return found[0] if self.lead else found
 
     def field(self, layer: str, index: int | Sequence[int]) -> Box:
         """The receptive field of a cell on the image."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
 from ..graph import Array
-from .anatomy import Step, steps
+from .anatomy import Anatomy
+from .explain import Lens
 
 if TYPE_CHECKING:
     from ..model import Sequential
@@ -29,8 +30,8 @@ class Session:
 
     def __init__(self, models: Mapping[str, Sequential], last: Mapping[str, Any]) -> None:
         self.models, self.last = models, last
-        self._trace: tuple[tuple[Any, ...], dict[str, Array]] = ((), {})
-        self._steps: tuple[Sequential | None, dict[str, Step]] = (None, {})
+        self._lens: tuple[tuple[Any, ...], Lens | None] = ((), None)
+        self._anatomy: Anatomy | None = None
         self.kept: dict[str, Any] = {}  # what a question wants to find again at its next call, under its own name
 
     def model(self, name: str) -> Sequential:
@@ -44,22 +45,38 @@ class Session:
         image = None if blank else self.last["image"]
         return np.zeros((28, 28), np.float32) if image is None else image
 
-    def steps(self, name: str) -> dict[str, Step]:
+    def anatomy(self, name: str) -> Anatomy:
         """The network's steps, walked once a model."""
         model = self.model(name)
-        if self._steps[0] is not model:
-            self._steps = model, steps(model)
-        return self._steps[1]
+        if self._anatomy is None or self._anatomy.model is not model:
+            self._anatomy = Anatomy(model)
+        return self._anatomy
 
-    async def trace(self, name: str, blank: bool = False) -> dict[str, Array]:
-        """Every step's values for the image looked at, without the batch axis; computed once for each drawing."""
+    async def lens(self, name: str, blank: bool = False) -> Lens:
+        """A lens over the image looked at, which explains any of its numbers; traced once for each drawing."""
         model, image = self.model(name), self.image(blank)
         weights = hash(model.parameters.tobytes()), hash(model.state.tobytes())
         key = (model, model.backend.name, image.tobytes(), weights)
-        if self._trace[0] != key:
-            found = await model.trace_async(image[None, None])
-            self._trace = key, {layer: values[0] for layer, values in found.items()}
-        return self._trace[1]
+        if self._lens[0] != key or self._lens[1] is None:
+            self._lens = key, Lens(model, await model.trace_async(image[None, None]))
+        lens = self._lens[1]
+        assert lens is not None
+        return lens
+
+    def footprint(self, box: Sequence[int]) -> list[list[float]]:
+        """A box of the 28 x 28 (top, left, bottom, right) as left, top, right, bottom in shares of the pad."""
+        top, left, bottom, right = box
+        if self.last.get("prepared") is None:  # a picture that came as it is: its cells are the pad's
+            return [[left / 28, top / 28, right / 28, bottom / 28]]
+        return []
+
+    def strokes_behind(self, index: Sequence[int]) -> list[dict[str, float]]:
+        """The strokes of the drawing that inked a pixel: the number of each, and how much; none for pictures."""
+        return []
+
+    async def trace(self, name: str, blank: bool = False) -> dict[str, Array]:
+        """Every step's values for the image looked at, a batch of one."""
+        return dict((await self.lens(name, blank)).trace)
 
 
 def question(ask: Question) -> Question:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import DataError
-from ..graph import Array
-from .anatomy import step_of
+from . import cellview, unfold  # noqa: F401  (their questions)
+from .anatomy import TITLES
+from .layerview import pictured
 from .session import QUESTIONS, Answer, Session, question
 
 if TYPE_CHECKING:
@@ -35,35 +34,30 @@ def classes(model: Sequential, count: int) -> list[str]:
     )
 
 
-def as_maps(values: Array) -> Array:
-    """(C, H, W), with a vector as one row."""
-    return values if values.ndim == 3 else values.reshape(1, 1, -1)
-
-
 @question
 async def network(session: Session, model: str) -> Answer:
     """The network as it is: every step in order, with its shape and its cost."""
-    found, chosen = session.steps(model), session.model(model)
+    anatomy, chosen = session.anatomy(model), session.model(model)
     rows = [
         {
-            "name": step.name,
+            "name": key,
             "layer": step.layer,
             "kind": step.kind,
-            "title": step.title,
-            "source": step.source,
+            "title": TITLES[step.kind],
+            "source": anatomy.row(step.source),
             "shape": list(step.shape),
-            "parameters": step.parameters,
-            "multiply_adds": step.multiply_adds,
-            "weight_bytes": step.weight_bytes,
-            "bytes": step.value_bytes,
+            "parameters": anatomy.costs[key].parameters,
+            "multiply_adds": anatomy.costs[key].multiply_adds,
+            "weight_bytes": anatomy.costs[key].weight_bytes,
+            "bytes": anatomy.costs[key].value_bytes,
         }
-        for step in found.values()
+        for key, step in anatomy.rows.items()
     ]
     summary = chosen.summary()
     return {
         "model": model,
         "rows": rows,
-        "aliases": {name: step_of(chosen, name).name for name in ("logits", "probabilities") if chosen.loss.classifies},
+        "aliases": anatomy.aliases,
         "classes": classes(chosen, chosen.output_shape[0]),
         "parameters": summary.parameters,
         "multiply_adds": summary.multiply_adds,
@@ -77,10 +71,8 @@ async def maps(session: Session, model: str, blank: bool = False) -> Answer:
     """All values of all steps for the drawing as it stands, with their ranges: of each map, each step, and of all."""
     traced = await session.trace(model, blank)
     rows, peak = [], 0.0
-    for name in session.steps(model):
-        shown = as_maps(traced[name])
-        low, high = float(shown.min()), float(shown.max())
-        peaks = np.abs(shown).max(axis=(1, 2))
-        rows.append({"name": name, "low": low, "high": high, "peaks": peaks, "values": shown})
-        peak = max(peak, -low, high)
+    for name in session.anatomy(model).rows:
+        row = {"name": name, **pictured(traced[name][0])}
+        rows.append(row)
+        peak = max(peak, -row["low"], row["high"])
     return {"rows": rows, "peak": peak, "ink": float(session.image(blank).sum())}

@@ -41,12 +41,46 @@
     context.putImageData(image, 0, 0);
   }
 
+  // An activation's curve over -reach..reach, the values met as dots on it, and the one looked at as a ring.
+  function curve(canvas, xs, ys, metX, metY, x, y, reach) {
+    const [width, height, edge] = [896, 672, 48];
+    if (canvas.width !== width) [canvas.width, canvas.height] = [width, height];
+    const pen = canvas.getContext("2d"), css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+    const top = Math.max(...ys, ...metY, 1), bottom = Math.min(...ys, ...metY, -0.2 * top);
+    const at = (u, v) => [edge + ((u + reach) / (2 * reach)) * (width - 2 * edge),
+      height - edge - ((v - bottom) / (top - bottom)) * (height - 2 * edge)];
+    const line = (points, style, wide) => {
+      pen.beginPath();
+      points.forEach((point, k) => pen[k ? "lineTo" : "moveTo"](...point));
+      [pen.strokeStyle, pen.lineWidth] = [css(style), wide];
+      pen.stroke();
+    };
+    pen.clearRect(0, 0, width, height);
+    line([at(-reach, 0), at(reach, 0)], "--control", 1.5);
+    line([at(0, bottom), at(0, top)], "--control", 1.5);
+    line(Array.from(xs, (u, k) => at(u, ys[k])), "--ink", 3);
+    pen.fillStyle = css("--map-high");
+    pen.globalAlpha = 0.4;
+    metX.forEach((u, k) => { pen.beginPath(); pen.arc(...at(u, metY[k]), 6, 0, 7); pen.fill(); });
+    pen.globalAlpha = 1;
+    line([at(x, 0), at(x, y), at(0, y)], "--accent", 2);
+    pen.beginPath();
+    pen.arc(...at(x, y), 11, 0, 7);
+    [pen.strokeStyle, pen.lineWidth] = [css("--accent"), 4];
+    pen.stroke();
+    pen.fillStyle = css("--muted");
+    pen.font = "26px system-ui, sans-serif";
+    pen.textAlign = "center";
+    for (const u of [-reach, reach]) pen.fillText(u.toFixed(1).replace("-", "\u2212"), at(u, 0)[0], at(u, 0)[1] + 32);
+  }
+
   const paint = (canvas, values, width, height, count = 1, scale = 1, signed = false, gap = 1) =>
     maps(canvas, values, width, height, count, count, scale, signed, gap);
 
   window.pixels = {
     paint,
     maps,
+    curve,
     // one 28 x 28 image of an IDX file's bytes (16 bytes of header), 0..255 to 0..1, as handlens.data.mnist reads it
     sample: (bytes, index) => Float32Array.from(bytes.subarray(16 + 784 * index, 16 + 784 * (index + 1)), (v) => v / 255),
     replaced: (values, index, value) => { const copy = Float32Array.from(values); copy[index] = value; return copy; },

@@ -13,12 +13,14 @@ from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
 
+INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate")
+
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
 VIEWS = {
     "inside": {
         "title": "Look inside",
         "module": "ui.inside.view",
-        "files": ["ui/inside/view.py", "ui/inside/parts.py", "ui/inside/overview.py"],
+        "files": ["ui/inside/" + name + ".py" for name in INSIDE],
         "styles": ["style/dock.css", "style/inside.css"],
     },
 }

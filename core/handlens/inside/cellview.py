@@ -95,7 +95,7 @@ def convolution(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, cha
         "source_map": pictured(source[c][None]),
         "source_signed": bool(source.min() < 0),
         "target_map": pictured(target[None]),
-        "then": then,
+        "onward": then,
         **windowed(step, made),
     }
     found["spoken"] = spoken_window(patch[c], len(sums), c) + spoken_sum(found, step, made)
@@ -114,7 +114,7 @@ def spoken_sum(found: Answer, step: Step, made: Explanation) -> str:
     if found["has_bias"]:
         parts.append(f"bias {number(made.bias)}")
     last = made.value
-    for entry in found["then"]:
+    for entry in found["onward"]:
         if entry["kind"] in ("max_pool", "avg_pool"):
             break
         last = entry["value"]
@@ -144,7 +144,7 @@ def pooling(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel
         "average_map": pictured(both["avg_pool"][None]),
         "source_map": pictured(source[None]),
         "source_signed": bool(source.min() < 0),
-        "then": [],
+        "onward": [],
         **windowed(step, made),
         "spoken": spoken_window(made.terms.values.reshape(shape), 1, 0)
         + f"largest {number(float(both['max_pool'][row, column]))}, mean {number(float(both['avg_pool'][row, column]))}"
@@ -168,7 +168,7 @@ def activation(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, chan
         "reach": reach,
         "below": int((met < 0).sum()),
         "count": int(met.size),
-        "then": onward(lens, anatomy, step.key, made.index) if len(step.shape) == 3 else [],
+        "onward": onward(lens, anatomy, step.key, made.index) if len(step.shape) == 3 else [],
         "spoken": f"{TITLES[step.kind]} of {number(made.terms.values[0])} is {number(made.value)}, "
         + place_of(made.index),
     }
@@ -184,7 +184,7 @@ def normalisation(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, c
         "centred": x - details["mean"],
         "normalised": float(made.details["normalised"]),
         "scaled": float(made.details["normalised"]) * details["gamma"],
-        "then": onward(lens, anatomy, step.key, made.index) if len(step.shape) == 3 else [],
+        "onward": onward(lens, anatomy, step.key, made.index) if len(step.shape) == 3 else [],
         "spoken": f"{number(x)} minus the mean {number(details['mean'])}, divided by {number(details['deviation'])}, "
         f"times {number(details['gamma'])}, plus {number(details['beta'])}, is {number(made.value)}",
     }
@@ -193,13 +193,13 @@ def normalisation(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, c
 def copy(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel: int) -> Answer:
     """Flatten: which cell of which map this number of the list is; dropout: the same number."""
     place = [int(k) for k in made.terms.indices[0]]
-    found: Answer = {"from": place, "then": [], "vector": pictured(lens.values(step.key))}
+    found: Answer = {"origin": place, "onward": [], "vector": pictured(lens.values(step.key))}
     if step.kind == "flatten" and len(place) == 3:
         c, row, column = place
         height, width = step.reads[1:]
         found |= {
             "source_map": pictured(lens.values(step.source)[c][None]),
-            "sum": f"({c} · {height} + {row}) · {width} + {column} = {made.index[0]}",
+            "formula": f"({c} · {height} + {row}) · {width} + {column} = {made.index[0]}",
         }
     found["spoken"] = f"number {made.index[0] + 1} of the list is {place_of(place)}: {number(made.value)}"
     return found
@@ -223,10 +223,10 @@ def neuron(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel:
         "sum": float(products.sum()),
         "bias": made.bias,
         "has_bias": bool(made.details["bias"]),
-        "weight_image": None,
-        "product_image": None,
+        "weight_image": False,
+        "product_image": False,
         "behind": "",
-        "then": [same_place(lens, one, made.index) for one in followers(anatomy, step.key)],
+        "onward": [same_place(lens, one, made.index) for one in followers(anatomy, step.key)],
     }
     if image is not None:
         found["behind"] = image.key
@@ -234,7 +234,7 @@ def neuron(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel:
         found["weight_image"] = pictured(weights.reshape(image.shape))
         found["product_image"] = pictured(products.reshape(image.shape))
         found["map_sums"] = products.reshape(image.shape[0], -1).sum(axis=1)
-    after = "".join(f", {entry['title']}, {number(entry['value'])}" for entry in found["then"])
+    after = "".join(f", {entry['title']}, {number(entry['value'])}" for entry in found["onward"])
     found["spoken"] = (
         f"{len(products)} terms, sum {number(found['sum'])}, bias {number(made.bias)}, {number(made.value)}{after}"
     )
@@ -252,7 +252,7 @@ def shares(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel:
         "exponentials": exponentials,
         "sum": total,
         "shares": exponentials / total,
-        "then": [],
+        "onward": [],
         "spoken": f"score {number(scores[made.index[-1]])}, minus the largest {number(made.details['largest'])}, "
         f"exponential {number(exponentials[made.index[-1]])}, divided by {number(total)}, is {number(made.value)}",
     }
@@ -264,7 +264,7 @@ def whole_map(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, chann
         "count": int(made.details["count"]),
         "sum": float(made.terms.values.sum()),
         "source_map": pictured(lens.values(step.source)[made.index[0]][None]),
-        "then": [],
+        "onward": [],
         "spoken": f"the mean of {made.details['count']} cells is {number(made.value)}",
     }
 
@@ -273,7 +273,7 @@ def pixel(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel: 
     """A pixel of the image."""
     return {
         "source_map": pictured(lens.values("input")),
-        "then": [],
+        "onward": [],
         "spoken": f"pixel {place_of(made.index)}: {number(made.value)}",
     }
 

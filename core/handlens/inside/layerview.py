@@ -82,7 +82,7 @@ def kernel_parts(lens: Lens, anatomy: Anatomy, step: Step, number: int) -> Answe
         "sum": pictured(between.sum(axis=0)[None]),
         "bias": bias,
         "has_bias": len(step.parameters) > 1,
-        "then": [
+        "onward": [
             {"name": one.key, "title": TITLES[one.kind], **pictured(lens.values(one.key)[number][None])}
             for one in followers(anatomy, step.key)
         ],
@@ -109,7 +109,7 @@ async def layer(session: Session, model: str, layer: str, number: int = 0, blank
         **head(anatomy, step),
         "number": number,
         "outputs": pictured(lens.values(step.key)),
-        "inputs": pictured(lens.values(step.source)) if step.source else None,
+        "inputs": pictured(lens.values(step.source)) if step.source else False,
     }
     if len(step.shape) == 3:
         last = [step, *followers(anatomy, step.key)][-1] if step.kind == "conv2d" else step
@@ -122,7 +122,7 @@ async def layer(session: Session, model: str, layer: str, number: int = 0, blank
     if step.kind == "dense":
         weights, image = np.asarray(lens.model.parameter(step.parameters[0])), anatomy.image_behind(step.source)
         alone = image is not None and image.shape[0] == 1
-        found["weights"] = weights.reshape(-1, *image.shape[1:]) if alone and image is not None else None
+        found["weights"] = weights.reshape(-1, *image.shape[1:]) if alone and image is not None else False
         found["weight_peak"] = float(np.abs(weights).max())
         found["weight_peaks"] = np.abs(weights).max(axis=1)
     return found

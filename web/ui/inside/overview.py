@@ -6,19 +6,18 @@ from ui.inside import parts
 
 FEW = 16  # numbers of a vector that are written out; more are painted as cells
 HEADS = ("Layer", "What it does", "Output", "Parameters", "Multiply-adds", "Weights", "Values", "Time")
-STARTS = ("conv2d", "reshape", "dense", "input", "global_avg_pool2d")  # kinds that begin a new group
+STARTS = ("conv2d", "flatten", "dense", "input", "global_avg_pool2d")  # kinds that begin a new group
 
 
 class Overview:
     """`go(layer, index)` opens a layer, at a map of it where the index has one."""
 
-    def __init__(self, go) -> None:
-        self.go, self.canvases, self.lists, self.network, self.times = go, {}, {}, None, {}
+    def __init__(self, go, network) -> None:
+        self.go, self.network, self.canvases, self.lists = go, network, {}, {}
 
-    def build(self, into, network) -> None:
+    def build(self, into) -> None:
         """Everything that does not change with the drawing."""
-        self.network = network
-        self.canvases, self.lists, self.times = {}, {}, {}
+        network = self.network
         flow = dom.make("ol", "", into, class_="flow", data_testid="flow")
         group = None
         for row in network.rows:
@@ -50,7 +49,7 @@ class Overview:
         at = y * columns + x
         return [at] if row.shape.length == 3 and at < row.shape[0] else []
 
-    def update(self, answer) -> None:
+    def update(self, answer, spoken: bool) -> None:
         """Paint all values; `answer` is that of the question "maps"."""
         for row in answer.rows:
             name = row.name

@@ -188,9 +188,9 @@ class Layer:
     def _heading(self, answer, order) -> None:
         row, column = int(answer.cell[0]) + 1, int(answer.cell[1]) + 1
         more = f", the {STRONGEST} that add most" if len(order) > STRONGEST and not self.all else ""
-        self.lines[
-            "head"
-        ].textContent = f"Kernel {self.number + 1}: one matrix for each of the {parts.many(len(order), 'map')} of {answer.source}{more}"
+        count = parts.many(len(order), "map")
+        text = f"Kernel {self.number + 1}: one matrix for each of the {count} of {answer.source}{more}"
+        self.lines["head"].textContent = text
         self.lines["share"].textContent = f"adds at row {row}, column {column}"
 
     def _build_kernel(self, answer, shape, shown: int, count: int) -> None:

@@ -12,7 +12,7 @@ _still = window.matchMedia("(prefers-reduced-motion: reduce)")
 
 
 class Lens:
-    """`go(layer, index)` leads elsewhere; `slide(index)` moves the lens within this layer; `ask` opens a certificate."""
+    """`go(layer, index)` leads elsewhere; `slide(index)` moves the lens in this layer; `ask` opens a certificate."""
 
     def __init__(self, go, slide, ask, row) -> None:
         self.go, self.slide, self.ask, self.row = go, slide, ask, row
@@ -174,8 +174,9 @@ class Lens:
     def _convolved(self, answer) -> None:
         name, number = self.row.name, self.index[0] + 1
         self.words.innerHTML = (
-            f"<b>{name}</b>, kernel {number} of {int(self.row.shape[0])}. Under the lens lies a patch; each of its numbers "
-            "is multiplied by the kernel's number in the same place (the Hadamard product), and the products are summed."
+            f"<b>{name}</b>, kernel {number} of {int(self.row.shape[0])}. Under the lens lies a patch; each of its "
+            "numbers is multiplied by the kernel's number in the same place (the Hadamard product), and the products "
+            "are summed."
         )
         self._target(self.targets[0], answer.target_map, f"{name} <span>map {number}, written</span>", answer.value)
         rows, columns = int(answer.kernel_size[0]), int(answer.kernel_size[1])

@@ -43,7 +43,7 @@ models: dict = {}
 digests: dict = {}  # by model: the sha256 of its file
 # What was read last, for the questions that follow: for each digit its 28 x 28 and the way to it (None where it came as
 # 28 x 28), and the image and the preparation of the one that the visitor looks at.
-last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None, "drawn": []}
+last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None, "drawn": [], "own": []}
 file: dict = {"pixels": None, "shown": None, "overview": None}  # the file read last, and what the pad shows of it
 
 
@@ -104,6 +104,7 @@ def look_at(place: int) -> object:
     """From now on steps, maps and the other models are about this digit of the drawing, counted from the left."""
     if place < len(last["images"]):
         last.update(image=last["images"][place], prepared=last["all"][place])
+        last["own"] = last["strokes"][place] if last["drawn"] else None
     return pack({"place": place})
 
 
@@ -181,7 +182,7 @@ async def read(strokes: object, extent: float, name: str, without: str) -> objec
     drawn = handlens.strokes.unpack(np.asarray(strokes.to_py(), dtype=np.float32))
     places = await handlens.numbers.answered(models[name], handlens.numbers.candidates(drawn, extent))
     last.update(images=[], all=[place.prepared for place in places], image=None, prepared=None)
-    last.update(extent=extent, drawn=drawn)
+    last.update(extent=extent, drawn=drawn, strokes=[place.strokes for place in places])
     if not places:  # nothing drawn, or all of it erased
         return pack({"blank": True})
     readings = [place.reading for place in places]

@@ -10,7 +10,9 @@ import numpy as np
 from ..errors import DataError
 from ..graph import Array
 from .anatomy import Anatomy
+from .certificate import footprint, strokes_of
 from .explain import Lens
+from .receptive import Box
 
 if TYPE_CHECKING:
     from ..model import Sequential
@@ -25,7 +27,8 @@ class Session:
     """What the page looks at.
 
     models: the loaded ones by name. last: what was read last: "image" (H, W) float32 or None, "prepared" (how the ink
-    became that image, or None), "extent" (the pad's width in its units), "drawn" (the strokes).
+    became that image, or None), "extent" (the pad's width in its units), "drawn" (the strokes), "own" (the numbers of
+    those of the digit).
     """
 
     def __init__(self, models: Mapping[str, Sequential], last: Mapping[str, Any]) -> None:
@@ -63,16 +66,25 @@ class Session:
         assert lens is not None
         return lens
 
-    def footprint(self, box: Sequence[int]) -> list[list[float]]:
-        """A box of the 28 x 28 (top, left, bottom, right) as left, top, right, bottom in shares of the pad."""
-        top, left, bottom, right = box
-        if self.last.get("prepared") is None:  # a picture that came as it is: its cells are the pad's
-            return [[left / 28, top / 28, right / 28, bottom / 28]]
-        return []
+    def footprint(self, box: Box) -> list[list[float]]:
+        """Where a box of the 28 x 28 lies on the pad: left, top, right, bottom in shares of its side.
+
+        Nothing where that is not known: of a digit in a file of several.
+        """
+        prepared, extent = self.last.get("prepared"), self.last.get("extent")
+        if prepared is None:  # a picture that came as 28 x 28: its cells are the pad's
+            return [[edge / 28 for edge in (box.left, box.top, box.right, box.bottom)]]
+        if not extent:
+            return []
+        return [[float(edge) / extent for edge in footprint(prepared, extent, box)]]
 
     def strokes_behind(self, index: Sequence[int]) -> list[dict[str, float]]:
-        """The strokes of the drawing that inked a pixel: the number of each, and how much; none for pictures."""
-        return []
+        """The strokes of the drawing that inked a pixel, counted from 1, and the share of it that each brought."""
+        prepared, extent, drawn = (self.last.get(key) for key in ("prepared", "extent", "drawn"))
+        if prepared is None or not extent or not drawn:
+            return []
+        found = strokes_of(drawn, prepared, extent, int(index[1]), int(index[2]), self.last.get("own"))
+        return [{"number": one.stroke + 1, "share": float(one.share)} for one in found]
 
     async def trace(self, name: str, blank: bool = False) -> dict[str, Array]:
         """Every step's values for the image looked at, a batch of one."""

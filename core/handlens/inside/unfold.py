@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
 from .anatomy import TITLES
 from .explain import Explanation
+from .program import program as written
 from .session import Answer, Session, question
 from .wording import number, place_of
 
@@ -87,11 +87,6 @@ async def certificate(
 @question
 async def program(session: Session, model: str, layer: str, index: Sequence[int], blank: bool = False) -> Answer:
     """A short program in plain NumPy that prints the number."""
-    from .program import numpy_program
-
-    key = session.anatomy(model).row(layer)
-    try:
-        text = numpy_program(session.model(model), session.image(blank), key, tuple(int(k) for k in index))
-    except DataError as error:
-        return {"text": "", "error": str(error)}
-    return {"text": text, "error": ""}
+    lens = await session.lens(model, blank)
+    text = written(lens, session.anatomy(model).row(layer), tuple(int(k) for k in index))
+    return {"text": text}

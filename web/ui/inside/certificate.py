@@ -121,10 +121,6 @@ class Certificate:
             return
         line.hidden = False
         field, said = line.querySelector("textarea"), line.querySelector("p")
-        if found.error:
-            said.textContent = found.error
-            field.hidden = True
-            return
         field.value = found.text
         done = await window.early.copy(found.text)
         words = "A program in plain NumPy is on the clipboard; run it with Python and it prints this number."

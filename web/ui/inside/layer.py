@@ -87,8 +87,8 @@ class Layer:
             self.gallery.paint_all(outputs, scales, self.columns)
         at = divmod(self.number, self.columns)
         self.gallery.frame("lens", at[0], at[1], 1, 1)
-        thing = "number" if self.vector else "map"
-        words = f"{thing.capitalize()} {self.number + 1} of {shape[2] if self.vector else shape[0]}"
+        thing = "Number" if self.vector else "Map"
+        words = f"{thing} {self.number + 1} of {shape[2] if self.vector else shape[0]}"
         value = f", {parts.number(outputs.values.values[self.number])}" if self.vector else ""
         self.gallery.label(f"{self.row.name}: {words}{value}", f"All of {self.row.name}")
         on = "Enter or a click opens it" if self.row.kind != "conv2d" else "Enter, or a second click, opens its numbers"

@@ -207,7 +207,7 @@ class Lens:
         count, texts = int(answer.source_shape[0]), []
         if count > 1:
             texts.append(result(f"map {int(answer.channel) + 1}", answer.channel_sum))
-            texts.append(f"<span>+</span>{result(f'the other {count - 1} maps', answer.others_sum)}")
+            texts.append("<span>+</span>" + result(f"the other {count - 1} maps", answer.others_sum))
             texts.append(f"<span>=</span>{result('sum', answer.sum)}")
         else:
             texts.append(result("sum", answer.sum))

@@ -238,8 +238,8 @@ class Steps:
     def shares(self, answer) -> None:
         """Softmax step by step."""
         classes, rows = self.network.classes, []
-        named = classes.length == len(answer.scores.values)
-        for k in range(len(answer.scores.values)):
+        named = classes.length == answer.scores.values.length
+        for k in range(answer.scores.values.length):
             mark = "<b>{}</b>" if k == self.index[-1] else "{}"
             score = f'<button type="button" class="num" data-cell="{parts.address(answer.source, [k])}">{{}}</button>'
             share = answer.shares.values[k]

@@ -139,8 +139,9 @@ async def follow_look(reading, number: int) -> None:
     """Steps and maps of the digit looked at, unless newer ink has come in."""
     try:
         await engine.call("look_at", number)
+        views.changed(reading)
         for step in (show_steps, show_maps):
-            if not reader.running:
+            if not reader.running and views.current() == "draw":
                 await step(reading)
     except (EngineError, EngineGoneError):
         return
@@ -365,7 +366,7 @@ keyboard.setup()
 numbers.setup(lambda: state["seen"])
 picture.setup(engine, lambda: reader.model)
 hand.setup(engine, table, reader.changed)
-views.setup(views.Host(engine, table, reader, choose_model, remember, view_opened))
+views.setup(views.Host(engine, table, reader, choose_model, remember, view_opened, look_at))
 theme.setup([seen.repaint, strip.repaint, gallery.repaint, views.repaint])
 strip.clear()
 state["wired"] = True

@@ -34,9 +34,10 @@ _fetched: set = set()
 class Host:
     """What a view may use: `engine`, `pad`, the `models` table, and the functions below."""
 
-    def __init__(self, engine, models, reader, choose_model, remember, opened) -> None:
+    def __init__(self, engine, models, reader, choose_model, remember, opened, look_at) -> None:
         self.engine, self.pad, self.models, self.reader = engine, window.pad, models, reader
         self.choose_model, self.remember, self.opened = choose_model, remember, opened
+        self.look_at = look_at
         self.reading = None  # the last answer; None where nobody has read the drawing yet
 
     def say(self, sentence: str, after_ms: int = 0) -> None:

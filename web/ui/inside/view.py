@@ -40,6 +40,7 @@ def setup(host) -> None:
     dom.make("h2", "Look inside", head, id="inside-title", class_="visually-hidden")
     _s["crumbs"] = dom.make("nav", "", head, class_="crumbs", aria_label="Where you are", data_testid="crumbs")
     dom.listen(_s["crumbs"], "click", _crumb)
+    _s["places"] = dom.make("div", "", head, class_="place-row", role="group", aria_label="The digits, each to look at")
     label = dom.make("label", "", head, class_="choose-model")
     dom.make("span", "Model ", label)
     _s["model"] = dom.make("select", "", label, data_testid="inside-model")
@@ -228,6 +229,9 @@ async def _show() -> None:
     blank = host.pad.kind() == "blank"
     if not blank and (host.reading is None or host.reading.blank or host.reading.early):
         return  # the engine has not read this drawing yet; its answer comes back here
+    _places(host.reading)
+    if not blank and host.reading.chosen != host.reading.latest:
+        await host.engine.call("look_at", host.reading.chosen)
     if _s["network"] is None or _s["network"].model != model:
         _s["network"] = await host.ask("network", model=model)
         _s["built"] = ""
@@ -330,6 +334,29 @@ def _models() -> None:
         for row in rows:
             dom.make("option", row["name"], _s["model"], value=row["name"])
     _s["model"].value = _s["network"].model
+
+
+def _places(reading) -> None:
+    """Where several digits are drawn: which of them is looked at."""
+    places = reading.places if reading is not None and len(reading.places) > 1 else []
+    box = _s["places"]
+    said = " ".join([place.text() for place in places]) + f" {reading.chosen if places else ''}"
+    if box.getAttribute("data-said") == said:
+        return
+    box.setAttribute("data-said", said)
+    box.replaceChildren()
+    box.hidden = not places
+    for number, place in enumerate(places):
+        button = dom.make(
+            "button", place.text(), box, type="button", class_="place", data_testid=f"inside-place-{number}"
+        )
+        button.setAttribute("aria-label", f"Digit {number + 1} of {len(places)}: {place.text()}")
+        button.setAttribute("aria-pressed", "true" if number == reading.chosen else "false")
+        dom.listen(button, "click", _place_chooser(number))
+
+
+def _place_chooser(number: int):
+    return lambda event: _s["host"].look_at(number)
 
 
 def _crumbs(row, whole: bool) -> None:

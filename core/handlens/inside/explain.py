@@ -78,8 +78,10 @@ class Terms:
 
     @cached_property
     def order(self) -> Array:
-        """(T,) the terms' numbers, the largest contribution first, whatever its sign; equal ones as they come."""
-        return np.argsort(-np.abs(self.products), kind="stable")
+        """(T,) the terms' numbers, those that count most first: by the size of the product, whatever its sign; where
+        nothing is multiplied by the value, cells of the padding last. Equal ones stay as they come."""
+        ranks = np.where(self.outside, -np.inf, self.values) if self.weights is None else np.abs(self.products)
+        return np.argsort(-ranks, kind="stable")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handlens.errors import DataError, ShapeError
 from handlens.inside import receptive
-from handlens.inside.explain import RULES, Lens
+from handlens.inside.explain import RULES, SUMS, Lens
 from handlens.inside.receptive import Box
 from handlens.inside.steps import KINDS, steps
 from handlens.layers import (
@@ -59,6 +59,7 @@ def test_a_convolution_is_the_patch_times_the_kernel_plus_the_bias() -> None:
     assert found.field == Box(2, 3, 4, 5) and found.details["window"] == (2, 3)
     assert (found.details["weight"], found.details["bias"]) == ("conv1.weight", "conv1.bias")
     assert list(found.terms.order[:2]) == [3, 2]  # 80, 57
+    assert np.sum(found.terms) + found.bias == found.value and np.asarray(found.terms).dtype == np.float64
 
 
 def test_padding_and_strides_put_the_window_where_they_say() -> None:
@@ -80,7 +81,8 @@ def test_the_largest_cell_of_a_window_wins_and_of_equal_ones_the_first() -> None
     model = network(MaxPool2D(2), shape=(1, 4, 4))
     tied = model.explain(image, "pool1", (0, 0, 0))
     assert tied.value == tied.total == 0.5 and tied.details["winner"] == 1 and tied.details["tied"] == 2
-    assert tied.details["winner_index"] == (0, 0, 1) and tied.terms.weights is None
+    assert tied.details["winner_index"] == (0, 0, 1)
+    assert tied.terms.weights.tolist() == [0, 1, 0, 0] and tied.terms.products.sum() == 0.5  # the others add nothing
     assert model.explain(image, "pool1", (0, 1, 1)).details["winner_index"] == (0, 2, 2)  # the first of two -1
     padded = network(MaxPool2D(3, strides=2, padding=1), shape=(1, 4, 4)).explain(image - 2, "pool1", (0, 0, 0))
     assert padded.value == padded.total == -1.5  # a padded 0 would have won
@@ -130,6 +132,8 @@ def test_activations_say_their_rule_and_their_slope(layer, kind, y, slope) -> No
         found = model.explain(np.array(values), layer.stem + "1", k)
         assert found.kind == kind and found.rule == RULES[kind] and found.terms.values.tolist() == [x]
         assert found.total == pytest.approx(y(x), abs=1e-15) and found.value == pytest.approx(y(x), abs=1e-7)
+        if kind in SUMS:
+            assert found.terms.products.sum() == pytest.approx(y(x), abs=1e-15)
         assert found.details["slope"] == pytest.approx(slope(x), abs=1e-15)
         assert found.field == Box(0, k, 1, k + 1)
 

@@ -28,7 +28,7 @@ from .steps import Index, Step, find, one_image, steps
 if TYPE_CHECKING:
     from ..model import Sequential
 
-# Kind -> how its cells are made, in one line. The kinds of SUMS are the sum of their terms and the bias.
+# Kind -> how its cells are made, in one line.
 RULES = {
     "input": "a pixel of the image: given, not made",
     "conv2d": "y[f,p,q] = b[f] + sum over c,i,j of w[f,c,i,j] * x[c, p*s+i-top, q*s+j-left]",
@@ -46,7 +46,12 @@ RULES = {
     "tanh": "y = (exp(x) - exp(-x)) / (exp(x) + exp(-x))",
     "softmax": "y[k] = exp(x[k] - max x) / sum over j of exp(x[j] - max x)",
 }
-SUMS = ("conv2d", "dense", "batch_norm", "avg_pool", "global_avg_pool", "flatten", "dropout", "identity")
+# Kinds whose cells are the sum of their products and the bias: a maximum and a ReLU too, which let one value pass and
+# multiply the others by 0.
+SUMS = (
+    *("conv2d", "dense", "batch_norm", "avg_pool", "global_avg_pool", "flatten", "dropout", "identity"),
+    *("max_pool", "relu", "leaky_relu"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +59,10 @@ class Terms:
     """What a cell is made of, T cells of the source.
 
     source: key of the trace. indices: (T, rank) places in it; beyond its edges where ``outside``. values: (T,) float64,
-    what stands there, 0 outside. weights: (T,) float64, what each is multiplied by, or None where nothing is.
+    what stands there, 0 outside. weights: (T,) float64, what each is multiplied by: a weight, one part of an average,
+    or how much a maximum or ReLU lets pass (1, 0, the slope of a leaky one); None where nothing is multiplied.
     products: (T,) float64, value times weight. outside: (T,) bool, cells of the padding.
+    As an array, the terms are the products.
     """
 
     source: str
@@ -71,9 +78,12 @@ class Terms:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.products, dtype, copy=True if copy is None else copy)
+
     @cached_property
     def products(self) -> Array:
-        """(T,) float64: exact, since two singles' product fits a double."""
+        """(T,) float64: exact for weights, since two singles' product fits a double."""
         return self.values if self.weights is None else self.values * self.weights
 
     @cached_property
@@ -119,12 +129,12 @@ class Explanation:
 
     @property
     def magnitude(self) -> float:
-        """What the rounding of ``value`` is measured against: the sum of the absolute terms and bias; for functions
-        onto 0..1 or -1..1 it is 1, for others the largest value met."""
-        if self.kind in ("sigmoid", "tanh", "softmax"):
-            return 1.0
+        """What the rounding of ``value`` is measured against: the sum of the absolute products and bias; 1 for
+        functions onto 0..1 and -1..1."""
+        if self.kind == "input":
+            return abs(self.value)
         if not self.additive:
-            return float(np.abs(self.terms.values).max(initial=abs(self.value) if self.kind == "input" else 0.0))
+            return 1.0
         shift = abs(self.bias)
         if self.kind == "batch_norm":  # its bias is a difference itself
             shift = abs(self.details["beta"]) + abs(self.details["mean"] * self.details["scale"])
@@ -132,17 +142,17 @@ class Explanation:
 
     def replay(self) -> float:
         """The value, computed from the terms alone by the stated rule, in double precision."""
+        values = self.terms.values
         if self.kind == "input":
             return self.value
-        if self.additive:
-            return float(self.terms.products.sum()) + self.bias
-        values = self.terms.values
         if self.kind == "max_pool":
             return float(values[~self.terms.outside].max())
         if self.kind == "softmax":
             exponentials = np.exp(values - values.max())
             return float(exponentials[self.details["position"]] / exponentials.sum())
-        return activated(self.kind, float(values[0]), self.details.get("alpha", 0.0))[0]
+        if self.additive:
+            return float(self.terms.products.sum()) + self.bias
+        return activated(self.kind, float(values[0]))[0]
 
 
 class Lens:
@@ -289,7 +299,9 @@ def largest(lens: Lens, step: Step, index: Index) -> Made:
     winner = int(np.argmax(eligible))
     details |= {"winner": winner, "winner_index": tuple(int(i) for i in grid[winner])}
     details |= {"tied": int(np.count_nonzero(eligible == eligible[winner])), "count": int((~outside).sum())}
-    return Terms(step.source, grid, values, None, outside), 0.0, details
+    passed = np.zeros(len(grid))
+    passed[winner] = 1.0
+    return Terms(step.source, grid, values, passed, outside), 0.0, details
 
 
 def averaged(lens: Lens, step: Step, index: Index) -> Made:
@@ -311,9 +323,11 @@ def averaged_whole(lens: Lens, step: Step, index: Index) -> Made:
 
 def bent(lens: Lens, step: Step, index: Index) -> Made:
     """An activation function of one cell."""
-    terms, alpha = single(lens, step, index), float(step.attrs.get("alpha", 0.0))
-    details = {"slope": activated(step.kind, float(terms.values[0]), alpha)[1]}
-    return terms, 0.0, details | ({"alpha": alpha} if step.kind == "leaky_relu" else {})
+    alpha = float(step.attrs.get("alpha", 0.01))
+    slope = activated(step.kind, float(lens.values(step.source)[index]), alpha)[1]
+    passed = slope if step.kind in ("relu", "leaky_relu") else None
+    details = {"slope": slope, **({"alpha": alpha} if step.kind == "leaky_relu" else {})}
+    return single(lens, step, index, passed), 0.0, details
 
 
 def activated(kind: str, x: float, alpha: float = 0.0) -> tuple[float, float]:

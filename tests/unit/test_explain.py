@@ -221,6 +221,16 @@ def test_a_trace_without_the_batch_will_do() -> None:
     assert Lens(model, trace).explain("conv1", (1, 1, 1)).value == model.explain(COUNT, "conv1", (1, 1, 1)).value
 
 
+def test_an_image_of_another_size_is_explained_where_the_network_takes_it() -> None:
+    model = handlens.Sequential([Conv2D(4, 3, activation="relu"), MaxPool2D(2), GlobalAvgPool2D()], (1, 28, 28))
+    image = np.random.default_rng(0).random((40, 44), np.float32)
+    found = model.explain(image, "logits", 2)
+    assert len(found.terms) == 19 * 21 and found.field == Box(0, 0, 40, 44)
+    assert abs(found.total - found.value) <= 1e-6 * found.magnitude
+    assert model.explain(image, "conv1", (0, 37, 41)).field == Box(37, 41, 40, 44)
+    assert receptive.sizes(model, (1, 40, 44))["gap1"][:2] == (40, 44)
+
+
 # -- receptive fields --------------------------------------------------------------------------------------------------
 
 FIELDS = {

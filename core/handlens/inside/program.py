@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ..model import Sequential
 
 TOLERANCE = 1e-5  # of the sum of the absolute terms
-LONGEST = 4000  # characters of numbers written out; longer lists are packed
+LONGEST = 2500  # characters of weights written out; longer lists are packed
+LONGEST_IMAGE = 6000  # of pixels: most of a drawing is paper, 0
 WIDTH = 128
 
 Region = list[tuple[int, int]]  # first and end of each axis, without the batch
@@ -34,13 +35,11 @@ Region = list[tuple[int, int]]  # first and end of each axis, without the batch
 SINGLE = '''
 def single(numbers, *shape):
     """Numbers in single precision, as the network keeps them."""
-    return np.array(numbers, np.float32).reshape(shape).astype(float)
-'''
+    return np.array(numbers, np.float32).reshape(shape).astype(float)'''
 PACKED = '''
 def packed(text, *shape):
     """Many numbers in single precision: their bytes in base64."""
-    return np.frombuffer(base64.b64decode(text), "<f4").reshape(shape).astype(float)
-'''
+    return np.frombuffer(base64.b64decode(text), "<f4").reshape(shape).astype(float)'''
 
 
 def numpy_program(model: Sequential, x: Array, layer: str, index: int | Sequence[int]) -> str:
@@ -82,7 +81,7 @@ def preamble(body: str) -> str:
     imports += ["import numpy as np"]
     imports += ["from numpy.lib.stride_tricks import sliding_window_view"] if "sliding_window_view" in body else []
     helpers = [text for name, text in (("single(", SINGLE), ("packed(", PACKED)) if name in body]
-    return "\n".join([*imports, *(f"\n{text}" for text in helpers), *([""] if helpers else [])])
+    return "\n".join([*imports, *(f"\n{text}" for text in helpers), *(["", ""] * bool(helpers))])
 
 
 def ending(shown: str, value: str) -> str:
@@ -140,13 +139,13 @@ def number(value: float) -> str:
     return str(np.float32(value)).removesuffix(".0")
 
 
-def literal(array: Array, row: int, shape: Shape | None = None) -> str:
-    """An array as an expression, ``row`` numbers to a line; many numbers packed."""
+def literal(array: Array, row: int, shape: Shape | None = None, longest: int = LONGEST) -> str:
+    """An array as an expression, ``row`` numbers to a line; packed where it would take more characters."""
     size = ", ".join(map(str, array.shape if shape is None else shape))
     flat = np.asarray(array, "<f4").reshape(-1)
-    few = 3 * len(flat) <= LONGEST  # "0, " is the shortest
+    few = 3 * len(flat) <= longest  # "0, " is the shortest
     lines = [", ".join(number(v) for v in flat[k : k + row]) for k in range(0, len(flat) * few, max(row, 1))]
-    if not few or sum(map(len, lines)) > LONGEST:
+    if not few or sum(map(len, lines)) > longest:
         text = base64.b64encode(flat.tobytes()).decode()
         rows = "\n".join(text[k : k + WIDTH] for k in range(0, len(text), WIDTH))
         return f'packed("""\n{rows}\n""", {size})'
@@ -176,7 +175,7 @@ def pixels(lens: Lens, region: Region) -> str:
     )
     if not image.size:
         where = "no pixel, padding alone"
-    return f"# input: {where} of the {size} image\nx = {literal(image, max(image.shape[-1], 1))}"
+    return f"# input: {where} of the {size} image\nx = {literal(image, max(image.shape[-1], 1), longest=LONGEST_IMAGE)}"
 
 
 def padded(step: Step, region: Region, source: Region, fill: str = "") -> list[str]:
@@ -280,6 +279,8 @@ def bend(lens: Lens, step: Step, region: Region, source: Region, one: bool) -> l
 
 def share(lens: Lens, step: Step, region: Region, source: Region, one: bool) -> list[str]:
     first, end = region[-1]
+    if one and len(region) == 1:
+        return ["exponentials = np.exp(x - x.max())", f"x = exponentials[{first}] / exponentials.sum()"]
     return [
         "exponentials = np.exp(x - x.max(axis=-1, keepdims=True))",
         f"x = (exponentials / exponentials.sum(axis=-1, keepdims=True))[..., {first}:{end}]",

@@ -94,17 +94,26 @@ def scale(lens: Lens, layer: str, index: Index) -> float:
     by adding up. What follows hands that on: a batch norm multiplies it, a maximum takes the largest; 1 at least for
     functions onto 0..1 and -1..1.
     """
-    found = lens.explain(layer, index)
-    if found.kind in ("input", "conv2d", "dense", "softmax"):
-        return found.magnitude
-    before = [
-        scale(lens, found.terms.source, tuple(map(int, place))) for place in found.terms.indices[~found.terms.outside]
-    ]
-    if found.kind == "batch_norm":
-        return abs(float(found.details["scale"])) * before[0] + found.magnitude
-    if found.kind in ("avg_pool", "global_avg_pool"):
-        return sum(before) / float(found.details["count"])
-    return max([1.0 if found.kind in ("sigmoid", "tanh") else 0.0, *before])
+    known: dict[tuple[str, Index], float] = {}
+
+    def of(key: str, cell: Index) -> float:
+        if (key, cell) not in known:
+            known[key, cell] = measured(key, cell)
+        return known[key, cell]
+
+    def measured(key: str, cell: Index) -> float:
+        found = lens.explain(key, cell)
+        if found.kind in ("input", "conv2d", "dense", "softmax"):
+            return found.magnitude
+        places = found.terms.indices[~found.terms.outside].tolist()
+        before = [of(found.terms.source, tuple(place)) for place in places]
+        if found.kind == "batch_norm":
+            return abs(float(found.details["scale"])) * before[0] + found.magnitude
+        if found.kind in ("avg_pool", "global_avg_pool"):
+            return sum(before) / float(found.details["count"])
+        return max([1.0 if found.kind in ("sigmoid", "tanh") else 0.0, *before])
+
+    return of(layer, index)
 
 
 def needed(step: Step, region: Region) -> Region:

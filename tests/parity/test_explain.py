@@ -84,7 +84,7 @@ def test_terms_and_bias_add_up_to_the_value_on_native(name: str, best_native: An
 
 @pytest.mark.parametrize("name", NAMES)
 def test_terms_and_bias_add_up_to_the_value_on_webgpu(name: str, webgpu: Any, mnist_dir: Path) -> None:
-    check(name, webgpu, 200)
+    check(name, webgpu, CELLS)
 
 
 @pytest.fixture(scope="module")

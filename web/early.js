@@ -10,6 +10,10 @@
     keep(name, value) {
       try { localStorage.setItem(`handlens.${name}`, value); } catch {} // the choice then lasts as long as the page
     },
+    focus(element) { element.focus({ preventScroll: true }); },
+    async copy(text) {
+      try { await navigator.clipboard.writeText(text); return true; } catch { return false; } // not allowed, or not there
+    },
     address(path, newEntry) {
       try { history[newEntry ? "pushState" : "replaceState"](null, "", path); } catch {} // some allow 100 in 30 s
     },

@@ -43,7 +43,7 @@ models: dict = {}
 digests: dict = {}  # by model: the sha256 of its file
 # What was read last, for the questions that follow: for each digit its 28 x 28 and the way to it (None where it came as
 # 28 x 28), and the image and the preparation of the one that the visitor looks at.
-last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None}
+last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None, "drawn": [], "own": []}
 file: dict = {"pixels": None, "shown": None, "overview": None}  # the file read last, and what the pad shows of it
 
 
@@ -104,6 +104,7 @@ def look_at(place: int) -> object:
     """From now on steps, maps and the other models are about this digit of the drawing, counted from the left."""
     if place < len(last["images"]):
         last.update(image=last["images"][place], prepared=last["all"][place])
+        last["own"] = last["strokes"][place] if last["drawn"] else None
     return pack({"place": place})
 
 
@@ -180,7 +181,8 @@ async def read(strokes: object, extent: float, name: str, without: str) -> objec
     started = time.perf_counter()
     drawn = handlens.strokes.unpack(np.asarray(strokes.to_py(), dtype=np.float32))
     places = await handlens.numbers.answered(models[name], handlens.numbers.candidates(drawn, extent))
-    last.update(images=[], all=[place.prepared for place in places], image=None, prepared=None, extent=extent)
+    last.update(images=[], all=[place.prepared for place in places], image=None, prepared=None)
+    last.update(extent=extent, drawn=drawn, strokes=[place.strokes for place in places])
     if not places:  # nothing drawn, or all of it erased
         return pack({"blank": True})
     readings = [place.reading for place in places]
@@ -203,7 +205,7 @@ async def read_pixels(values: object, name: str) -> object:
     started = time.perf_counter()
     shown = np.asarray(values.to_py(), dtype=np.float32)
     side = round(len(shown) ** 0.5)
-    last.update(images=[], all=[], image=None, prepared=None, extent=None)
+    last.update(images=[], all=[], image=None, prepared=None, extent=None, drawn=[])
     if not shown.any():
         return pack({"blank": True})
     whole = file["shown"] is not None and np.array_equal(file["shown"], shown)
@@ -302,6 +304,30 @@ async def trace(name: str) -> object:
             }
         )
     return pack(layers)
+
+
+# -- looking inside ----------------------------------------------------------------------------------------------------
+looking: dict = {"session": None}
+
+
+def packed(value: object) -> object:
+    """An answer of the core with every array as its shape and one row of float32."""
+    if isinstance(value, dict):
+        return {key: packed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [packed(inner) for inner in value]
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "values": flat(value)}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+async def inside(question: str, arguments: str) -> object:
+    """Ask what a view wants to know of the network and the drawing read last; `arguments` are JSON."""
+    from handlens.inside import views  # when a view is first opened: the answer does not wait for it
+
+    if looking["session"] is None:
+        looking["session"] = views.Session(models, last)
+    return pack(packed(await views.answer(looking["session"], question, json.loads(arguments))))
 
 
 # -- which backend computes --------------------------------------------------------------------------------------------
@@ -531,5 +557,5 @@ TEACHING = ["teach_ahead", "teach_start", "teach_status", "teach_stop", "teach_t
 TEACHING += ["hand_write", "hand_read"]
 
 __export__ = ["status", "load_model", "read", "read_pixels", "look_at", "steps", "prepare_file", "compare", "trace"]
-__export__ += ["judge", "judge_status"]
+__export__ += ["inside", "judge", "judge_status"]
 __export__ += TEACHING

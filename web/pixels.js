@@ -3,41 +3,84 @@
 (() => {
   "use strict";
 
+  const known = {};
   function colour(name) {
+    const said = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    if (known[said]) return known[said];
     const probe = document.createElement("canvas").getContext("2d");
-    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    probe.fillStyle = said;
     const hex = probe.fillStyle; // the canvas normalises every colour to #rrggbb
-    return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+    return (known[said] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
   }
 
-  // values: count maps of height x width, one after the other; drawn side by side with a gap; scale: the value of full ink
-  function paint(canvas, values, width, height, count = 1, scale = 1, signed = false, gap = 1) {
-    const paper = colour("--map-paper");
+  // values: count maps of height x width, one after the other, from the map `first` on; drawn `columns` side by side with
+  // a gap. scale: the value of full ink, or one for each map. zoom: pixels a cell; from 6 on, a hatch says "below 0".
+  function maps(canvas, values, width, height, count, columns, scale, signed, gap = 1, zoom = 1, first = 0) {
+    const [paper, low, between] = [colour("--map-paper"), colour("--map-low"), colour("--map-gap")];
     const high = colour(signed ? "--map-high" : "--ink");
-    const low = colour("--map-low");
-    const between = colour("--map-gap");
-    const across = count * width + (count - 1) * gap;
+    const [wide, tall] = [width * zoom + gap, height * zoom + gap];
+    const across = columns * wide - gap, down = Math.ceil(count / columns) * tall - gap;
     if (canvas.width !== across) canvas.width = across;
-    if (canvas.height !== height) canvas.height = height;
+    if (canvas.height !== down) canvas.height = down;
     const context = canvas.getContext("2d");
-    const image = context.createImageData(across, height);
-    for (let row = 0; row < height; row += 1) {
-      for (let column = 0; column < across; column += 1) {
-        const map = Math.floor(column / (width + gap));
-        const x = column - map * (width + gap);
-        const to = 4 * (row * across + column);
-        const value = x < width ? values[(map * height + row) * width + x] / (scale || 1) : 0;
-        const share = Math.min(1, Math.abs(value));
+    const image = context.createImageData(across, down), data = image.data;
+    for (let y = 0, to = 0; y < down; y += 1) {
+      const line = Math.floor(y / tall), row = Math.floor((y % tall) / zoom);
+      for (let x = 0; x < across; x += 1, to += 4) {
+        const column = Math.floor(x / wide), at = Math.floor((x % wide) / zoom), map = line * columns + column;
+        const inside = at < width && row < height && map < count;
+        const full = typeof scale === "number" ? scale : scale[first + map];
+        const value = inside ? values[((first + map) * height + row) * width + at] / (full || 1) : 0;
+        let share = Math.min(1, Math.abs(value));
+        if (zoom > 5 && value < 0 && (x + y) % 4 === 0) share *= 0.6;
         const end = value < 0 ? low : high;
-        for (let c = 0; c < 3; c += 1) image.data[to + c] = x < width ? paper[c] + share * (end[c] - paper[c]) : between[c];
-        image.data[to + 3] = 255;
+        for (let c = 0; c < 3; c += 1) data[to + c] = inside ? paper[c] + share * (end[c] - paper[c]) : between[c];
+        data[to + 3] = 255;
       }
     }
     context.putImageData(image, 0, 0);
   }
 
+  // An activation's curve over -reach..reach, the values met as dots on it, and the one looked at as a ring.
+  function curve(canvas, xs, ys, metX, metY, x, y, reach) {
+    const [width, height, edge] = [896, 672, 48];
+    if (canvas.width !== width) [canvas.width, canvas.height] = [width, height];
+    const pen = canvas.getContext("2d"), css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+    const top = Math.max(...ys, ...metY, 1), bottom = Math.min(...ys, ...metY, -0.2 * top);
+    const at = (u, v) => [edge + ((u + reach) / (2 * reach)) * (width - 2 * edge),
+      height - edge - ((v - bottom) / (top - bottom)) * (height - 2 * edge)];
+    const line = (points, style, wide) => {
+      pen.beginPath();
+      points.forEach((point, k) => pen[k ? "lineTo" : "moveTo"](...point));
+      [pen.strokeStyle, pen.lineWidth] = [css(style), wide];
+      pen.stroke();
+    };
+    pen.clearRect(0, 0, width, height);
+    line([at(-reach, 0), at(reach, 0)], "--control", 1.5);
+    line([at(0, bottom), at(0, top)], "--control", 1.5);
+    line(Array.from(xs, (u, k) => at(u, ys[k])), "--ink", 3);
+    pen.fillStyle = css("--map-high");
+    pen.globalAlpha = 0.4;
+    metX.forEach((u, k) => { pen.beginPath(); pen.arc(...at(u, metY[k]), 6, 0, 7); pen.fill(); });
+    pen.globalAlpha = 1;
+    line([at(x, 0), at(x, y), at(0, y)], "--accent", 2);
+    pen.beginPath();
+    pen.arc(...at(x, y), 11, 0, 7);
+    [pen.strokeStyle, pen.lineWidth] = [css("--accent"), 4];
+    pen.stroke();
+    pen.fillStyle = css("--muted");
+    pen.font = "26px system-ui, sans-serif";
+    pen.textAlign = "center";
+    for (const u of [-reach, reach]) pen.fillText(u.toFixed(1).replace("-", "\u2212"), at(u, 0)[0], at(u, 0)[1] + 32);
+  }
+
+  const paint = (canvas, values, width, height, count = 1, scale = 1, signed = false, gap = 1) =>
+    maps(canvas, values, width, height, count, count, scale, signed, gap);
+
   window.pixels = {
     paint,
+    maps,
+    curve,
     // one 28 x 28 image of an IDX file's bytes (16 bytes of header), 0..255 to 0..1, as handlens.data.mnist reads it
     sample: (bytes, index) => Float32Array.from(bytes.subarray(16 + 784 * index, 16 + 784 * (index + 1)), (v) => v / 255),
     replaced: (values, index, value) => { const copy = Float32Array.from(values); copy[index] = value; return copy; },

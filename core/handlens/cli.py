@@ -54,6 +54,16 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", help="image files, or .npy arrays (28, 28) or (N, 28, 28), white on black")
 
 
+def add_explain(parser: argparse.ArgumentParser) -> None:
+    """Options of ``explain``."""
+    parser.add_argument("weights", help="a .safetensors file of a Handlens model")
+    parser.add_argument("image", help="an image file, or a .npy array, white on black")
+    parser.add_argument("layer", help="as model.trace names it: conv1, conv1.linear, logits, probabilities, ..")
+    parser.add_argument("index", help="the cell: map,row,column, or one number")
+    parser.add_argument("--digit", type=int, default=0, help="which digit of the image, from 0 (default 0)")
+    parser.add_argument("--program", action="store_true", help="print a NumPy program that makes the number again")
+
+
 def add_summary(parser: argparse.ArgumentParser) -> None:
     """Options of ``summary``."""
     parser.add_argument("model", help="a named network, or a .safetensors file")
@@ -97,6 +107,7 @@ COMMANDS = {
     "train": (add_train, "train a named network on MNIST"),
     "evaluate": (add_evaluate, "accuracy and calibration on the 10,000 MNIST test images, or on drawn digits"),
     "predict": (add_predict, "read digits from image files"),
+    "explain": (add_explain, "how one number of a network came about, term by term, or as a NumPy program"),
     "summary": (add_summary, "shapes, parameters, multiply-adds and bytes per layer"),
     "index": (add_index, "list the models of a folder from their metadata"),
     "measure": (add_measure, "measure a model as train does at its end, and keep the figures in its file"),
@@ -106,7 +117,7 @@ COMMANDS = {
 }
 
 
-BACKENDS = ("train", "evaluate", "predict", "measure")  # commands that compute, and can say on what
+BACKENDS = ("train", "evaluate", "predict", "explain", "measure")  # commands that compute, and can say on what
 
 
 def build_parser() -> argparse.ArgumentParser:

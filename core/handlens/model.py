@@ -19,11 +19,13 @@ from .initializers import initialize
 from .layers import Flatten, Layer, from_config
 from .memory import Layout
 from .ops.activation import softmax
+from .ops.conv import conv2d
 from .plan import Plan, make_plan
 from .seeds import checked_seed
 from .summary import Summary, summarize
 
 if TYPE_CHECKING:
+    from .inside.explain import Explanation
     from .training import History, Training
 
 GAP_HINT = ", or end the network in GlobalAvgPool2D, which takes any size"
@@ -117,6 +119,12 @@ class Sequential:
         shape, offset = layout.shapes[name], layout.offsets[name]
         return flat[offset : offset + math.prod(shape)].reshape(shape)
 
+    def parameter(self, name: str) -> Array:
+        """A parameter or running statistic by its name in :meth:`state_dict`, as a view of the model's own memory."""
+        if name not in self._names:
+            raise DataError(f"the network has no parameter called {name!r}; there are: {', '.join(self._names)}")
+        return self._array(name)
+
     @property
     def parameter_count(self) -> int:
         """Number of trainable parameters."""
@@ -196,6 +204,12 @@ class Sequential:
             shown = ("logits", "probabilities") if self.loss.classifies else ("outputs",)
             graph.outputs = {name: graph.outputs[name] for name in shown}
             fuse(graph)
+        else:  # what stands before an activation is read too: a backend that packs memory anew must keep it
+            before = [f"{layer.name}.linear" for layer in self.layers]
+            graph.outputs |= {name: name for name in before if name in graph.tensors}
+            for node in graph.nodes:
+                if node.op is conv2d:
+                    node.attrs["direct"] = True  # every number shown is the sum of the terms shown
         return make_plan(graph, self.layout, self.state_layout, keep=keep)
 
     async def _program(self, key: tuple[Any, ...]) -> backends.Program:
@@ -325,6 +339,20 @@ class Sequential:
 
         found = await self._answer((len(images), images.shape[1:], "all"), images, every, cooperative=False)
         return [found[tensor] for tensor in names.values()]
+
+    def explain(self, x: Array, layer: str, index: int | Sequence[int]) -> Explanation:
+        """How one number came about: cell ``index`` (without the batch) of ``layer``, any key of :meth:`trace`.
+
+        x: one image, (H, W), (C, H, W) or a batch of one. To explain many cells of one image, or from a trace that is
+        at hand, take a :class:`handlens.inside.explain.Lens`. Raises DataError for a layer or cell that is not there.
+        """
+        return backends.drive(self.explain_async(x, layer, index))
+
+    async def explain_async(self, x: Array, layer: str, index: int | Sequence[int]) -> Explanation:
+        """:meth:`explain` for an event loop."""
+        from .inside.explain import Lens
+
+        return (await Lens.over_async(self, x)).explain(layer, index)
 
     def evaluate(self, x: Array, y: Array, batch_size: int = MAX_BATCH) -> dict[str, float]:
         """Mean loss and, for classifiers, accuracy on images ``x`` with labels ``y``: {"loss": .., "accuracy": ..}."""

@@ -26,7 +26,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,8 +34,8 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import DataError
 
 __all__ = [
-    *("FIT", "INK_WIDTH", "SIDE", "STAGES", "Prepared", "Stroke"),
-    *("left_on_pad", "pack", "prepare", "prepare_raster", "rasterise", "unpack"),
+    *("FIT", "INK_WIDTH", "SIDE", "STAGES", "Grid", "Prepared", "Stroke"),
+    *("inked", "left_on_pad", "pack", "prepare", "prepare_raster", "rasterise", "unpack"),
 ]
 
 Float = NDArray[np.float32]
@@ -95,13 +95,30 @@ class Stroke:
         object.__setattr__(self, "erase", bool(self.erase))
 
 
+class Grid(NamedTuple):
+    """Where an image's pixels lie on what it was made of: pixel (row, column) begins at (x + column * width,
+    y + row * height), in pad units of strokes or pixels of a raster. inked: whether lines have `INK_WIDTH` there, not
+    the brush's width.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    inked: bool
+
+    def moved(self, row: int, column: int) -> Grid:
+        """The grid of a larger image in which this one's first pixel is (row, column)."""
+        return self._replace(x=self.x - column * self.width, y=self.y - row * self.height)
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A digit made ready, and the stages on the way; every array is float32, 0 paper to 1 ink.
 
     image: (28, 28), what the network reads. fitted: (20, 20), before centring. offset: (row, column) in the image where
     fitted's first pixel went. crop: the raster of the box. box: x0, y0, x1, y1 of the ink, in pad units (of strokes) or
-    pixels (of a raster).
+    pixels (of a raster). grid: where the image's pixels lie there.
     """
 
     image: Float
@@ -109,6 +126,7 @@ class Prepared:
     crop: Float
     fitted: Float
     offset: tuple[int, int]
+    grid: Grid
     _draw: Callable[[], Float] = field(repr=False)
 
     @cached_property
@@ -194,11 +212,12 @@ def prepare(strokes: Sequence[Stroke], extent: float, without: Collection[str] =
         return None
     if len(paths) > _HATCHING and "re-ink" not in without and _is_hatched(paths, side):
         without = {*without, "re-ink"}
-    raster, place = _fitted_raster(paths, side, without)
+    raster, place, grid = _fitted_raster(paths, side, without)
     fitted = raster.reshape(FIT, OVERSAMPLE, FIT, OVERSAMPLE).mean(axis=(1, 3), dtype=np.float32)
     spans = _spans(raster > 0)
     crop = raster if spans is None or "crop" in without else raster[spans[0] : spans[1], spans[2] : spans[3]]
-    return _centred(fitted, place, crop, lambda: rasterise(drawn, INK_SIDE, side), centre="centre" not in without)
+    centre = "centre" not in without
+    return _centred(fitted, place, grid, crop, lambda: rasterise(drawn, INK_SIDE, side), centre=centre)
 
 
 def prepare_raster(raster: ArrayLike, *, threshold: float = 0.5) -> Prepared | None:
@@ -230,7 +249,9 @@ def prepare_raster(raster: ArrayLike, *, threshold: float = 0.5) -> Prepared | N
     crop = ink[top:bottom, left:right]
     square = max(crop.shape)
     fitted = np.asarray(_averaging(crop.shape[0], square) @ crop @ _averaging(crop.shape[1], square).T, np.float32)
-    return _centred(fitted, (float(left), float(top), float(right), float(bottom)), crop, lambda: ink)
+    corner = [float(first - (square - n) // 2) for first, n in zip((left, top), crop.shape[::-1], strict=True)]
+    grid = Grid(corner[0], corner[1], square / FIT, square / FIT, inked=False)
+    return _centred(fitted, (float(left), float(top), float(right), float(bottom)), grid, crop, lambda: ink)
 
 
 # The last steps, shared by strokes and rasters.
@@ -249,7 +270,7 @@ def _averaging(n: int, square: int) -> Float:
 
 
 def _centred(
-    fitted: Float, box: Box, crop: Float, draw: Callable[[], Float], *, centre: bool = True
+    fitted: Float, box: Box, grid: Grid, crop: Float, draw: Callable[[], Float], *, centre: bool = True
 ) -> Prepared | None:
     fitted = np.clip(fitted, 0.0, 1.0).astype(np.float32)
     mass = float(fitted.sum(dtype=np.float64))
@@ -264,7 +285,7 @@ def _centred(
     rows = slice(max(0, -row), min(FIT, SIDE - row))
     columns = slice(max(0, -column), min(FIT, SIDE - column))
     image[rows.start + row : rows.stop + row, columns.start + column : columns.stop + column] = fitted[rows, columns]
-    return Prepared(image, box, np.ascontiguousarray(crop), fitted, (row, column), draw)
+    return Prepared(image, box, np.ascontiguousarray(crop), fitted, (row, column), grid.moved(row, column), draw)
 
 
 def _shift(profile: NDArray[np.float64], mass: float) -> int:
@@ -359,15 +380,15 @@ def _is_hatched(paths: Sequence[Stroke], extent: float) -> bool:
 
     The shape's line width is twice its area by the length of its outline, which is 4/pi too long in pixels.
     """
-    raster, _ = _fitted_raster(paths, extent, ("re-ink",))
+    raster, _, _ = _fitted_raster(paths, extent, ("re-ink",))
     ink = np.pad(raster >= 0.5, 1)
     outline = np.count_nonzero(np.diff(ink, axis=0)) + np.count_nonzero(np.diff(ink, axis=1))
     width = 2 * np.count_nonzero(ink) / max(outline * np.pi / 4, 1.0) / OVERSAMPLE
     return bool(_HATCHED[0] <= width <= _HATCHED[1])
 
 
-def _fitted_raster(paths: Sequence[Stroke], extent: float, without: Collection[str]) -> tuple[Float, Box]:
-    """The raster of 20 x 20 times the oversampling, and the box of the ink in pad units."""
+def _fitted_raster(paths: Sequence[Stroke], extent: float, without: Collection[str]) -> tuple[Float, Box, Grid]:
+    """The raster of 20 x 20 times the oversampling, the box of the ink in pad units, and the grid of the 20 x 20."""
     half = np.array([s.width / 2 for s in paths])[:, None]
     points = [s.points for s in paths]
     inner = np.array([p.min(axis=0) for p in points]), np.array([p.max(axis=0) for p in points])
@@ -385,13 +406,25 @@ def _fitted_raster(paths: Sequence[Stroke], extent: float, without: Collection[s
         span = np.full(2, span.max())
     scale = room / np.maximum(span, _TAP * 2 * float(half.max()))
     centre = (low + high) / 2
-    wide = INK_WIDTH * OVERSAMPLE
+    corner, pixel = centre - fine / 2 / scale, OVERSAMPLE / scale
+    grid = Grid(float(corner[0]), float(corner[1]), float(pixel[0]), float(pixel[1]), "re-ink" not in without)
+    raster = _draw(_on_raster(paths, centre, scale, grid.inked), _View(0.0, 0.0, 1.0, fine))
+    return raster, (box[0], box[1], box[2], box[3]), grid
+
+
+def _on_raster(paths: Sequence[Stroke], centre: NDArray[Any], scale: NDArray[Any], inked: bool) -> list[Stroke]:
+    """Paths on the pad in cells of the raster, in whose middle `centre` comes to lie."""
+    wide, middle = INK_WIDTH * OVERSAMPLE, FIT * OVERSAMPLE / 2
     stretch = float(np.sqrt(scale[0] * scale[1]))  # a round tip stays round when the box is stretched
-    moved = [
-        Stroke((p - centre) * scale + fine / 2, s.width * stretch if "re-ink" in without else wide)
-        for p, s in zip(points, paths, strict=True)
-    ]
-    return _draw(moved, _View(0.0, 0.0, 1.0, fine)), (box[0], box[1], box[2], box[3])
+    return [Stroke((s.points - centre) * scale + middle, wide if inked else s.width * stretch) for s in paths]
+
+
+def inked(paths: Sequence[Stroke], grid: Grid, row: int, column: int) -> Float:
+    """How much ink some paths alone put on pixel (row, column) of an image with that grid, cell by cell of the raster
+    that `prepare` averages: (OVERSAMPLE, OVERSAMPLE), 0 to 1."""
+    pixel = np.array((grid.width, grid.height))
+    moved = _on_raster(paths, (grid.x, grid.y) + FIT / 2 * pixel, OVERSAMPLE / pixel, grid.inked)
+    return _draw(moved, _View(float(column * OVERSAMPLE), float(row * OVERSAMPLE), 1.0, OVERSAMPLE))
 
 
 def _spans(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:

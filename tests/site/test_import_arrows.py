@@ -67,6 +67,15 @@ def test_no_import_against_the_arrows(room: str, root: Path) -> None:
     assert wrong == {}
 
 
+def test_looking_inside_is_asked_for_by_the_model_and_the_commands_alone(root: Path) -> None:
+    package = root / "core" / "handlens"
+    allowed = {"inside", "commands", "cli.py", "model.py"}
+    asking = {
+        path.relative_to(package).parts[0] for path in package.rglob("*.py") if "inside" in imports(path, package)
+    }
+    assert "model.py" in asking and asking <= allowed
+
+
 def test_the_core_imports_numpy_and_the_standard_library_alone(root: Path) -> None:
     optional = {"tqdm", "PIL", "torch", "wgpu"}  # asked for inside a function, and done without when they are not there
     for path in sorted((root / "core" / "handlens").rglob("*.py")):

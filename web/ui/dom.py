@@ -97,3 +97,17 @@ def speak(sentence: str, after_ms: int = 0) -> None:
         window.clearTimeout(_speech["timer"])
     _speech["sentence"] = sentence
     _speech["timer"] = window.setTimeout(_say_proxy, after_ms)
+
+
+_later: dict = {}  # by name: timer and what it does
+
+
+def later(name: str, after_ms: int, do) -> None:
+    """Do this once nothing newer of that name has come for so long."""
+    if name not in _later:
+        _later[name] = {"timer": None, "do": None, "proxy": create_proxy(lambda *_: _later[name]["do"]())}
+    entry = _later[name]
+    if entry["timer"] is not None:
+        window.clearTimeout(entry["timer"])
+    entry["do"] = do
+    entry["timer"] = window.setTimeout(entry["proxy"], after_ms)

@@ -20,6 +20,7 @@ from ui import (
     seen,
     strip,
     theme,
+    views,
 )
 from ui.actions import Action
 from ui.reader import Reader, Reading
@@ -28,12 +29,13 @@ from ui.worker import TITLES, Engine, EngineError, EngineGoneError
 pad = window.pad
 WIDTHS = (8, 40, 2)  # pad units: narrowest, widest, step
 
-state: dict = {"reading": None, "seen": None, "link": {}, "spoken": window.first.spoken}
+state: dict = {"reading": None, "seen": None, "link": {}, "spoken": window.first.spoken, "behind": False}
 
 
 # -- what follows an answer ----------------------------------------------------------------------------------
 def show(reading) -> None:
     """Every answer, up to fifteen times a second; None while nobody can read what is drawn."""
+    views.changed(reading)
     if reading is None:
         unread()
         return
@@ -96,7 +98,8 @@ async def settle(reading) -> None:
         return
     if reading.chosen != reading.latest:
         await engine.call("look_at", reading.chosen)
-    for step in (show_steps, show_models, show_maps):
+    state["behind"] = views.current() != "draw"  # what nobody sees is asked for when it is seen again
+    for step in () if state["behind"] else (show_steps, show_models, show_maps):
         if reader.waiting:
             return
         await step(reading)
@@ -136,8 +139,9 @@ async def follow_look(reading, number: int) -> None:
     """Steps and maps of the digit looked at, unless newer ink has come in."""
     try:
         await engine.call("look_at", number)
+        views.changed(reading)
         for step in (show_steps, show_maps):
-            if not reader.running:
+            if not reader.running and views.current() == "draw":
                 await step(reading)
     except (EngineError, EngineGoneError):
         return
@@ -169,6 +173,7 @@ def engine_changed() -> None:
     if not state.get("wired"):
         return
     show_engine()
+    views.engine_changed()
     if engine.state != "ready" or not reader.model:
         answer.waiting(engine, standing())
     if engine.state == "failed":
@@ -201,6 +206,7 @@ async def engine_ready() -> None:
             return
         except EngineError as error:
             print("model", row["name"], "could not be loaded:", error)
+    dom.run(views.fetch_ahead())
     if state["reading"] is not None and not reader.running:
         reader.changed()
 
@@ -238,22 +244,18 @@ def remember(new_entry: bool = False) -> None:
     """Put model and drawing into the address."""
     kind = pad.kind()
     label = pad.label()
-    link.write(
-        {
-            "view": "draw",
-            "model": "" if table.chosen == table.first else table.chosen,
-            "off": seen.without().replace(",", "."),
-            "sample": label.split()[1] if label.startswith("sample ") else "",
-            "ink": link.encode(pad.flat()) if kind == "ink" else "",
-        },
-        new_entry,
-    )
+    said = {"view": views.current(), "model": "" if table.chosen == table.first else table.chosen}
+    said.update(views.state())
+    said["off"] = seen.without().replace(",", ".")
+    said["sample"] = label.split()[1] if label.startswith("sample ") else ""
+    said["ink"] = link.encode(pad.flat()) if kind == "ink" else ""
+    link.write(said, new_entry)
 
 
 async def follow_link() -> None:
     """Show what the address says: after a reload, Back, or a link from somebody else."""
     said = link.read()
-    if said["view"] != "draw":  # a place on the page, such as that of the skip link
+    if not views.known(said["view"]):  # a place on the page, such as that of the skip link
         return
     wanted = said.get("model") or table.first
     if table.rows and wanted != table.chosen:
@@ -271,6 +273,13 @@ async def follow_link() -> None:
     elif said.get("sample", "").isdigit() and pad.label() != f"sample {said['sample']}":
         await gallery.load()
         show_sample(int(said["sample"]))
+    await views.go(said["view"], said)
+
+
+def view_opened() -> None:
+    """What fell behind while another view was open catches up."""
+    if state["behind"] and views.current() == "draw":
+        reader.changed()
 
 
 def show_sample(number: int) -> None:
@@ -357,7 +366,8 @@ keyboard.setup()
 numbers.setup(lambda: state["seen"])
 picture.setup(engine, lambda: reader.model)
 hand.setup(engine, table, reader.changed)
-theme.setup([seen.repaint, strip.repaint, gallery.repaint])
+views.setup(views.Host(engine, table, reader, choose_model, remember, view_opened, look_at))
+theme.setup([seen.repaint, strip.repaint, gallery.repaint, views.repaint])
 strip.clear()
 state["wired"] = True
 window.first.takeOver()

@@ -1,10 +1,11 @@
 """The network, live: the maps of every layer, left to right as the numbers flow."""
 
 from pyscript import window
-from ui import dom
+from ui import dom, views
 
 _box = dom.find("strip-body")
 _section = dom.find("strip")
+GAP = 2  # pixels between two maps
 _rows: dict = {"names": [], "parts": [], "layers": []}
 
 
@@ -32,7 +33,24 @@ def _build(layers) -> None:
             "div", "", figure, class_="layer-scroll", tabindex="0", role="group", aria_label=f"Maps of {layer.name}"
         )
         canvas = dom.make("canvas", "", holder, role="img")
+        _opens(layer, holder, canvas)
         _rows["parts"].append((canvas, span))
+
+
+def _opens(layer, holder, canvas) -> None:
+    """A click on a map, or Enter, opens "Look inside" there."""
+    name, width, maps, vector = layer.name, layer.width, layer.maps, layer.height == 1
+
+    def clicked(event) -> None:
+        at = int(event.offsetX * canvas.width / canvas.clientWidth) // (width + GAP)
+        views.navigate("inside", {"layer": name, "cell": "" if vector else str(min(at, maps - 1))})
+
+    def pressed(event) -> None:
+        if event.key == "Enter":
+            views.navigate("inside", {"layer": name})
+
+    dom.listen(canvas, "click", clicked)
+    dom.listen(holder, "keydown", pressed)
 
 
 def _shape(layer) -> str:
@@ -61,7 +79,7 @@ def show(layers, version: int) -> None:
     _rows["layers"] = layers
     for layer, (canvas, span) in zip(layers, _rows["parts"]):  # noqa: B905  (not in MicroPython)
         scale = max(abs(layer.low), abs(layer.high))
-        window.pixels.paint(canvas, layer.values, layer.width, layer.height, layer.maps, scale, layer.low < 0, 2)
+        window.pixels.paint(canvas, layer.values, layer.width, layer.height, layer.maps, scale, layer.low < 0, GAP)
         across, down = _cell_size(layer)
         canvas.style.width, canvas.style.height = f"{canvas.width * across}px", f"{canvas.height * down}px"
         reach = f"{_number(layer.low)} to {_number(layer.high)}"

@@ -279,6 +279,9 @@ conv2d_dw = register(Conv2dDw)
 
 
 class Conv2d(Op):
+    """The attribute ``direct`` asks a backend to add the very terms of the equation up, where a faster way (Winograd's
+    over tiles of 4x4) rounds more coarsely than single precision does."""
+
     name = "conv2d"
     inputs = ("x", "w", "b?")
     equation = "y[n,f,p,q] = activation(b[f] + sum over c,i,j of w[f,c,i,j] * x[n,c,p*s+i-top,q*s+j-left])"

@@ -130,7 +130,7 @@ def conv2d(work: Work) -> None:
         across, deep = wide(cut(s.n * p * q, TILE))
         work.call("conv2d_tiled", (across, cut(s.f, TILE), deep), {**constants, "WIDE": across})
         return
-    if winograd(s):
+    if winograd(s) and not work.attrs.get("direct"):
         (top, left, *_) = s.window.pads
         transformed(work, s.c, s.f, (top, left), "x", "y", flip=False)
         return

@@ -1,0 +1,97 @@
+"""What a view of the page looks at, and the table of the questions that views may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..graph import Array
+from .anatomy import Anatomy
+from .certificate import footprint, strokes_of
+from .explain import Lens
+from .receptive import Box
+
+if TYPE_CHECKING:
+    from ..model import Sequential
+
+Answer = dict[str, Any]
+Question = Callable[..., Awaitable[Answer]]
+
+QUESTIONS: dict[str, Question] = {}
+
+
+class Session:
+    """What the page looks at.
+
+    models: the loaded ones by name. last: what was read last: "image" (H, W) float32 or None, "prepared" (how the ink
+    became that image, or None), "extent" (the pad's width in its units), "drawn" (the strokes), "own" (the numbers of
+    those of the digit).
+    """
+
+    def __init__(self, models: Mapping[str, Sequential], last: Mapping[str, Any]) -> None:
+        self.models, self.last = models, last
+        self._lens: tuple[tuple[Any, ...], Lens | None] = ((), None)
+        self._anatomy: Anatomy | None = None
+        self.kept: dict[str, Any] = {}  # what a question wants to find again at its next call, under its own name
+
+    def model(self, name: str) -> Sequential:
+        """A loaded model; DataError names those there are."""
+        if name not in self.models:
+            raise DataError(f"no model {name!r} is loaded; there are: {', '.join(self.models) or 'none yet'}")
+        return self.models[name]
+
+    def image(self, blank: bool = False) -> Array:
+        """The 28 x 28 looked at; zeros for a blank pad."""
+        image = None if blank else self.last["image"]
+        return np.zeros((28, 28), np.float32) if image is None else image
+
+    def anatomy(self, name: str) -> Anatomy:
+        """The network's steps, walked once a model."""
+        model = self.model(name)
+        if self._anatomy is None or self._anatomy.model is not model:
+            self._anatomy = Anatomy(model)
+        return self._anatomy
+
+    async def lens(self, name: str, blank: bool = False) -> Lens:
+        """A lens over the image looked at, which explains any of its numbers; traced once for each drawing."""
+        model, image = self.model(name), self.image(blank)
+        weights = hash(model.parameters.tobytes()), hash(model.state.tobytes())
+        key = (model, model.backend.name, image.tobytes(), weights)
+        if self._lens[0] != key or self._lens[1] is None:
+            self._lens = key, Lens(model, await model.trace_async(image[None, None]))
+        lens = self._lens[1]
+        assert lens is not None
+        return lens
+
+    def footprint(self, box: Box) -> list[list[float]]:
+        """Where a box of the 28 x 28 lies on the pad: left, top, right, bottom in shares of its side.
+
+        Nothing where that is not known: of a digit in a file of several.
+        """
+        prepared, extent = self.last.get("prepared"), self.last.get("extent")
+        if prepared is None:  # a picture that came as 28 x 28: its cells are the pad's
+            return [[edge / 28 for edge in (box.left, box.top, box.right, box.bottom)]]
+        if not extent:
+            return []
+        return [[float(edge) / extent for edge in footprint(prepared, extent, box)]]
+
+    def strokes_behind(self, index: Sequence[int]) -> list[dict[str, float]]:
+        """The strokes of the drawing that inked a pixel, counted from 1, and the share of it that each brought."""
+        prepared, extent, drawn = (self.last.get(key) for key in ("prepared", "extent", "drawn"))
+        if prepared is None or not extent or not drawn:
+            return []
+        found = strokes_of(drawn, prepared, extent, int(index[1]), int(index[2]), self.last.get("own"))
+        return [{"number": one.stroke + 1, "share": float(one.share)} for one in found]
+
+    async def trace(self, name: str, blank: bool = False) -> dict[str, Array]:
+        """Every step's values for the image looked at, a batch of one."""
+        return dict((await self.lens(name, blank)).trace)
+
+
+def question(ask: Question) -> Question:
+    """Make a function a question that views may ask, under its own name."""
+    QUESTIONS[ask.__name__] = ask
+    return ask

@@ -1,0 +1,277 @@
+"""One layer: all its maps; of a kernel its matrices, what each channel adds, their sum, the bias and what follows."""
+
+from pyscript import window
+from ui import dom
+from ui.inside import parts
+from ui.inside.plate import Plate
+
+STRONGEST = 6  # channels shown at first
+
+
+class Layer:
+    """`go(layer, index)` leads on; `row` is what the network says of this layer."""
+
+    def __init__(self, go, row, network) -> None:
+        self.go, self.row, self.network = go, row, network
+        self.number, self.answer, self.all, self.lines, self.columns = 0, None, False, {}, 1
+
+    def question(self) -> tuple:
+        """What to ask for each drawing."""
+        return "layer", {"layer": self.row.name, "number": self.number}
+
+    def build(self, into) -> None:
+        """The frame of the page."""
+        row = self.row
+        words = f"{row.title}: {parts.size(row.shape)}"
+        if row.parameters:
+            words += f", {parts.many(row.parameters, 'parameter')}, {parts.many(row.multiply_adds, 'multiply-add')}"
+        dom.make("p", words + ".", into, class_="words")
+        self.rule = dom.make("p", "", into, class_="rule")
+        self.vector = row.shape.length == 1
+        self.gallery = Plate(into, "gallery", self._move, self._point, self._enter)
+        self.caption = dom.make("p", "", into, class_="words")
+        self.weights = dom.make("div", "", into)
+        self.weight_plate = None
+        self.kernel = dom.make("div", "", into, class_="kernel", data_testid="kernel")
+        self.figures = dom.make("details", "", into, class_="costs")
+        dom.make("summary", "The numbers of this map", self.figures)
+        self.figures_body = dom.make("div", "", self.figures, class_="scroll", tabindex="0", role="group")
+        self.figures_body.setAttribute("aria-label", "The numbers of this map")
+        dom.listen(self.figures, "toggle", lambda event: self._figures())
+
+    def focus(self) -> None:
+        """Where the keyboard goes when the page opens."""
+        self.gallery.focus()
+
+    # -- choosing a map --------------------------------------------------------------------------------------
+    def _move(self, rows: int, columns: int) -> None:
+        self._choose(self.number + rows * self.columns + columns)
+
+    def _point(self, row: int, column: int) -> None:
+        number = row * self.columns + column
+        if self.row.kind == "conv2d" and number != self.number:
+            self._choose(number)
+        else:
+            self.number = min(number, self.row.shape[0] - 1)
+            self.wanted = True
+            self._enter()
+
+    def _choose(self, number: int) -> None:
+        if 0 <= number < self.row.shape[0]:
+            self.number = number
+            self.go(self.row.name, [number])
+
+    def _enter(self) -> None:
+        """Down to one number: where this map is farthest from 0."""
+        if self.vector:
+            self.go(self.row.name, [self.number])
+        elif self.answer is not None and self.answer.number == self.number:
+            self.go(self.row.name, [self.number, int(self.answer.cell[0]), int(self.answer.cell[1])])
+        else:
+            self.go(self.row.name, [self.number, 0, 0])
+
+    # -- following the drawing -------------------------------------------------------------------------------
+    def update(self, answer, spoken: bool) -> None:
+        """Show what the core says."""
+        self.answer = answer
+        self.rule.textContent = answer.rule
+        outputs = answer.outputs
+        shape = outputs.values.shape
+        if self.vector:
+            self._vector(outputs)
+        else:
+            self.columns = next(k for k in range(1, 65) if k * k >= shape[0])
+            if shape[1] * self.columns > 400:
+                self.columns = max(1, 480 // shape[2])
+            scales = outputs.peaks.values if parts.scale["of"] == "map" else max(-outputs.low, outputs.high)
+            self.gallery.paint_all(outputs, scales, self.columns)
+        at = divmod(self.number, self.columns)
+        self.gallery.frame("lens", at[0], at[1], 1, 1)
+        thing = "Number" if self.vector else "Map"
+        words = f"{thing} {self.number + 1} of {shape[2] if self.vector else shape[0]}"
+        value = f", {parts.number(outputs.values.values[self.number])}" if self.vector else ""
+        self.gallery.label(f"{self.row.name}: {words}{value}", f"All of {self.row.name}")
+        on = "Enter or a click opens it" if self.row.kind != "conv2d" else "Enter, or a second click, opens its numbers"
+        self.caption.textContent = f"{words}{value}. Arrow keys choose, {on}."
+        if self.row.kind == "conv2d":
+            self._kernel(answer)
+        if self.row.kind == "dense" and answer.weights:
+            self._neurons(answer)
+        self._figures()
+
+    def _vector(self, outputs) -> None:
+        count = outputs.values.shape[2]
+        self.columns = next((k for k in range(int(count**0.5), 0, -1) if count % k == 0), 1)
+        self.columns = count // self.columns
+        if self.columns > 64:
+            self.columns = 32
+        peak = max(-outputs.low, outputs.high)
+        lines = (count + self.columns - 1) // self.columns
+        zoom = max(6, min(24, 448 // self.columns))
+        picture = self.gallery
+        window.pixels.maps(
+            picture.canvas, outputs.values.values, self.columns, lines, 1, 1, peak, outputs.low < 0, 0, zoom
+        )
+        picture.size = (lines, self.columns)
+        picture.box.style.width = f"{picture.canvas.width}px"
+        picture.box.style.aspectRatio = f"{self.columns} / {lines}"
+        picture.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
+
+    def _neurons(self, answer) -> None:
+        """The weights of every neuron as an image: where they are above 0 ink speaks for it, below against."""
+        if self.weight_plate is None:
+            self.weights.replaceChildren()
+            text = "The weights of every neuron, each an image: ink on orange cells raises it, on blue ones lowers it."
+            dom.make("p", text, self.weights, class_="words")
+            self.weight_plate = Plate(self.weights, "neuron-weights", None, self._point_weight)
+        shape = answer.weights.shape
+        self.weight_columns = next(k for k in range(1, 65) if k * k >= shape[0])
+        scales = answer.weight_peaks.values if parts.scale["of"] == "map" else answer.weight_peak
+        zoom = 2 if shape[0] <= 16 else 1
+        plate = self.weight_plate
+        window.pixels.maps(
+            plate.canvas,
+            answer.weights.values,
+            shape[2],
+            shape[1],
+            shape[0],
+            self.weight_columns,
+            scales,
+            True,
+            1,
+            zoom,
+        )
+        lines = (shape[0] + self.weight_columns - 1) // self.weight_columns
+        plate.size = (lines, self.weight_columns)
+        plate.box.style.width = f"{plate.canvas.width}px"
+        plate.box.style.aspectRatio = f"{plate.canvas.width} / {plate.canvas.height}"
+        plate.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
+        plate.label(f"Weights of the {shape[0]} neurons of {self.row.name}, each {shape[1]} by {shape[2]}")
+        plate.frame("lens", self.number // self.weight_columns, self.number % self.weight_columns, 1, 1)
+
+    def _point_weight(self, row: int, column: int) -> None:
+        number = row * self.weight_columns + column
+        if number < self.row.shape[0]:
+            self.go(self.row.name, [number])
+
+    # -- the kernel ------------------------------------------------------------------------------------------
+    def _kernel(self, answer) -> None:
+        shape = answer.kernels.shape
+        order = [int(c) for c in answer.order]
+        shown = order if self.all or len(order) <= STRONGEST else order[:STRONGEST]
+        key = f"{self.number} {len(shown)} {len(order)}"
+        if self.kernel.getAttribute("data-built") != key:
+            self.kernel.setAttribute("data-built", key)
+            self._build_kernel(answer, shape, len(shown), len(order))
+        self._heading(answer, order)
+        peak = max(answer.between_peak, 1e-9)
+        inputs = answer.inputs
+        largest = max([abs(float(share)) for share in answer.shares.values] + [1e-9])
+        for line, channel in zip(self.lines["channels"], shown):  # noqa: B905  (not in MicroPython)
+            name, source, matrix, between, bar, number = line
+            name.textContent = f"{channel + 1}"
+            source.paint(inputs, max(-inputs.low, inputs.high), channel)
+            source.label(f"Map {channel + 1} of {answer.source}")
+            first = channel * shape[2] * shape[3]
+            text = f"Kernel {self.number + 1}, matrix for map {channel + 1}"
+            matrix.innerHTML = parts.matrix(
+                answer.matrices.values, shape[2], shape[3], first, answer.kernel_peak, True, text
+            )
+            between.paint(_Picture(answer.between), peak, channel, True)
+            between.label(f"What map {channel + 1} adds to every cell")
+            share = float(answer.shares.values[channel])
+            bar.className = "n" if share < 0 else "p"
+            bar.style.setProperty("--s", f"{abs(share) / largest:.3f}")
+            number.textContent = parts.signed(share)
+        self._chain(answer)
+
+    def _heading(self, answer, order) -> None:
+        row, column = int(answer.cell[0]) + 1, int(answer.cell[1]) + 1
+        more = f", the {STRONGEST} that add most" if len(order) > STRONGEST and not self.all else ""
+        count = parts.many(len(order), "map")
+        text = f"Kernel {self.number + 1}: one matrix for each of the {count} of {answer.source}{more}"
+        self.lines["head"].textContent = text
+        self.lines["share"].textContent = f"adds at row {row}, column {column}"
+
+    def _build_kernel(self, answer, shape, shown: int, count: int) -> None:
+        box = self.kernel
+        box.replaceChildren()
+        self.lines["head"] = dom.make("h3", "", box)
+        scroll = dom.make(
+            "div", "", box, class_="scroll", tabindex="0", role="group", aria_label="The kernel's matrices"
+        )
+        table = dom.make("table", "", scroll, class_="channels")
+        head = dom.make("tr", "", dom.make("thead", "", table))
+        for text in ("Map", answer.source, "matrix", "product, cell by cell summed"):
+            dom.make("th", text, head, scope="col")
+        self.lines["share"] = dom.make("th", "", head, scope="col", colspan="2")
+        body = dom.make("tbody", "", table)
+        self.lines["channels"] = []
+        for _ in range(shown):
+            line = dom.make("tr", "", body)
+            name = dom.make("th", "", line, scope="row")
+            source = Plate(dom.make("td", "", line), side=72)
+            matrix = dom.make("td", "", line)
+            between = Plate(dom.make("td", "", line), side=72)
+            bar = dom.make("i", "", dom.make("td", "", line, class_="bar-cell"))
+            number = dom.make("td", "", line, class_="mono")
+            self.lines["channels"].append((name, source, matrix, between, bar, number))
+        if count > STRONGEST:
+            words = f"Show the {STRONGEST} strongest" if self.all else f"Show all {count} maps"
+            button = dom.make("button", words, box, type="button", class_="button outlined", data_testid="all-channels")
+            dom.listen(button, "click", lambda event: self._toggle_all())
+        self.lines["chain"] = dom.make("div", "", box, class_="chain-maps")
+        self.lines["plates"] = []
+        for k in range(1 + answer.onward.length):
+            if k == 1 and answer.has_bias:
+                self.lines["bias"] = dom.make("p", "", self.lines["chain"], class_="chain-bias")
+            plate = Plate(self.lines["chain"], f"chain-{k}", None, self._into(k, answer), None, 144)
+            self.lines["plates"].append(plate)
+
+    def _into(self, k: int, answer):
+        """A click on a map of the chain opens that cell."""
+        name = self.row.name if k == 0 else answer.onward[k - 1].name
+        return lambda row, column: self.go(name, [self.number, row, column])
+
+    def _toggle_all(self) -> None:
+        self.all = not self.all
+        self.kernel.setAttribute("data-built", "")
+        self._kernel(self.answer)
+
+    def _chain(self, answer) -> None:
+        """Their sum, the bias, what follows."""
+        plates = self.lines["plates"]
+        total = answer.sum
+        plates[0].paint(total, max(-total.low, total.high))
+        plates[0].label("Sum of all channels", "\u03a3 sum of all channels")
+        if answer.has_bias and "bias" in self.lines:
+            self.lines["bias"].textContent = f"bias {parts.signed(answer.bias)}"
+        for k, entry in enumerate(answer.onward):
+            plate = plates[k + 1]
+            plate.paint(entry, max(-entry.low, entry.high))
+            plate.label(f"{entry.title}, {entry.name}", f"\u2192 {entry.title} <span>{entry.name}</span>")
+        for plate in plates:
+            plate.frame("lens", int(answer.cell[0]), int(answer.cell[1]), 1, 1)
+
+    # -- numbers ---------------------------------------------------------------------------------------------
+    def _figures(self) -> None:
+        """The chosen map as a table, when it is unfolded."""
+        if not self.figures.open or self.answer is None:
+            return
+        values, shape = self.answer.outputs.values.values, self.answer.outputs.values.shape
+        height, width = self.gallery.size if self.vector else (shape[1], shape[2])
+        first = 0 if self.vector else self.number * height * width
+        count = shape[2] if self.vector else height * width
+        rows = []
+        for row in range(height):
+            texts = [parts.number(values[first + k]) for k in range(row * width, min(count, (row + 1) * width))]
+            rows.append([str(row + 1)] + texts)  # noqa: RUF005  (not in MicroPython)
+        heads = [""] + [str(k + 1) for k in range(width)]
+        self.figures_body.innerHTML = parts.table(heads, rows, f"{self.row.name}, numbers")
+
+
+class _Picture:
+    """An array of maps, as plates want it."""
+
+    def __init__(self, packed) -> None:
+        self.values, self.low = packed, -1.0

@@ -1,0 +1,129 @@
+"""The whole network, left to right as the numbers flow: every map of every layer, down to the probabilities."""
+
+from pyscript import window
+from ui import dom
+from ui.inside import parts
+
+FEW = 16  # numbers of a vector that are written out; more are painted as cells
+HEADS = ("Layer", "What it does", "Output", "Parameters", "Multiply-adds", "Weights", "Values", "Time")
+STARTS = ("conv2d", "flatten", "dense", "input", "global_avg_pool2d")  # kinds that begin a new group
+
+
+class Overview:
+    """`go(layer, index)` opens a layer, at a map of it where the index has one."""
+
+    def __init__(self, go, network) -> None:
+        self.go, self.network, self.canvases, self.lists = go, network, {}, {}
+
+    def build(self, into) -> None:
+        """Everything that does not change with the drawing."""
+        network = self.network
+        flow = dom.make("ol", "", into, class_="flow", data_testid="flow")
+        group = None
+        for row in network.rows:
+            if group is None or row.kind in STARTS:
+                group = dom.make("ol", "", dom.make("li", "", flow, class_="group"))
+            self._step(dom.make("li", "", group, class_="step"), row)
+        box = dom.make("details", "", into, class_="costs")
+        dom.make("summary", "What each layer costs", box)
+        self.costs = dom.make("div", "", box, class_="scroll", tabindex="0", role="group", aria_label="Costs")
+        self._costs(None)
+
+    def _step(self, into, row) -> None:
+        head = dom.make("button", row.name, into, type="button", class_="step-name", data_testid="step-" + row.name)
+        dom.listen(head, "click", lambda event: self.go(row.name, []))
+        dom.make("span", f"{row.title}, {parts.size(row.shape)}", into, class_="step-shape")
+        if row.shape.length == 1 and row.shape[0] <= FEW:
+            self.lists[row.name] = dom.make("div", "", into, class_="vector")
+            return
+        canvas = dom.make("canvas", "", into, role="img", class_="maps")
+        self.canvases[row.name] = (canvas, _layout(self.network, row))
+        dom.listen(canvas, "click", lambda event: self.go(row.name, self._map_at(event, row)))
+
+    def _map_at(self, event, row) -> list:
+        """The map under the pointer."""
+        columns, height, width, gap, _ = self.canvases[row.name][1]
+        canvas = event.target
+        x = int(event.offsetX * canvas.width / canvas.clientWidth) // (width + gap)
+        y = int(event.offsetY * canvas.height / canvas.clientHeight) // (height + gap)
+        at = y * columns + x
+        return [at] if row.shape.length == 3 and at < row.shape[0] else []
+
+    def update(self, answer, spoken: bool) -> None:
+        """Paint all values; `answer` is that of the question "maps"."""
+        for row in answer.rows:
+            name = row.name
+            if name in self.lists:
+                self.lists[name].innerHTML = self._vector(row, answer)
+                continue
+            canvas, (columns, _, _, gap, size) = self.canvases[name]
+            shape = row.values.shape
+            if shape[1] == 1:
+                _, tall, wide, _, _ = self.canvases[name][1]
+                _paint_vector(canvas, row, answer, tall, wide, gap)
+            else:
+                parts.paint_maps(canvas, row, answer, columns, gap)
+            canvas.style.width = f"{canvas.width * size}px"
+            reach = f"{parts.number(row.low)} to {parts.number(row.high)}"
+            canvas.setAttribute("aria-label", f"{name}: values {reach}")
+
+    def _vector(self, row, answer) -> str:
+        """A short vector written out, each number a bar and a text that can be asked where it comes from."""
+        classes, lines = self.network.classes, []
+        peak = parts.peak_of(row, answer)
+        named = classes.length == row.values.values.length
+        for k, value in enumerate(row.values.values):
+            share = min(1.0, abs(value) / peak) if peak else 0.0
+            kind = "n" if value < 0 else "p" if row.low < 0 else "k"
+            label = classes[k] if named else str(k)
+            lines.append(
+                f'<li><span>{label}</span><i class="{kind}" style="--s:{share:.2f}"></i>'
+                f'<button type="button" data-cell="{parts.address(row.name, [k])}">{parts.number(value)}</button></li>'
+            )
+        return "<ul>" + "".join(lines) + "</ul>"
+
+    def show_times(self, times) -> None:
+        """Milliseconds by step, where they were measured."""
+        self._costs(times)
+
+    def _costs(self, times) -> None:
+        rows, network = [], self.network
+        for row in network.rows:
+            rows.append(
+                (
+                    row.name,
+                    row.title,
+                    parts.size(row.shape),
+                    parts.count(row.parameters),
+                    parts.count(row.multiply_adds),
+                    parts.size_of(row.weight_bytes),
+                    parts.size_of(row.bytes),
+                    times.get(row.name, "\u2013") if times else "\u2013",
+                )
+            )
+        whole = (parts.count(network.parameters), parts.count(network.multiply_adds), parts.size_of(network.bytes))
+        rows.append(("all", "", "", whole[0], whole[1], whole[2], "", times.get("", "") if times else ""))
+        self.costs.innerHTML = parts.table(HEADS, rows, "What each layer costs, for one image")
+
+
+def _layout(network, row) -> tuple:
+    """Maps side by side, rows and columns of a map, the gap, and the pixels of a cell."""
+    shape = [int(n) for n in row.shape]
+    if len(shape) == 1:  # a vector lists the maps before it, one in each line, or stands as a square
+        before = next((r for r in network.rows if r.name == row.source), None)
+        while before is not None and before.shape.length == 1:
+            before = next((r for r in network.rows if r.name == before.source), None)
+        wide = int(before.shape[1] * before.shape[2]) if before is not None else 0
+        if not wide or shape[0] % wide or row.kind == "dense" or wide == shape[0]:
+            wide = next((k for k in range(int(shape[0] ** 0.5), 0, -1) if shape[0] % k == 0), 1)
+            wide = shape[0] // wide
+        return 1, shape[0] // wide, wide, 0, 2 if shape[0] > 200 else 8
+    columns = 1
+    while columns * columns < shape[0]:
+        columns += 1
+    return columns, shape[1], shape[2], 1, 4 if shape[0] == 1 else 2
+
+
+def _paint_vector(canvas, row, answer, tall: int, wide: int, gap: int) -> None:
+    peak = parts.peak_of(row, answer)
+    window.pixels.maps(canvas, row.values.values, wide, tall, 1, 1, peak, row.low < 0, gap)

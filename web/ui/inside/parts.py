@@ -1,0 +1,152 @@
+"""What all pictures of numbers share: how a number is written, small matrices, maps, scales and their legend."""
+
+from pyscript import window
+from ui import dom
+
+MINUS = "\u2212"
+TIMES = "\u00d7"
+SCALES = (("map", "each map"), ("layer", "each layer"), ("network", "the whole network"))
+
+scale: dict = {"of": "layer"}
+
+
+def number(value: float, digits: int = 2) -> str:
+    """With a minus sign proper; fewer decimals where the number is long."""
+    size = abs(value)
+    if size >= 1000:
+        digits = 0
+    elif size >= 100:
+        digits = 1
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """With its sign, plus included."""
+    return ("+" if value >= 0 else "") + number(value, digits)
+
+
+def size(shape) -> str:
+    """A shape in words: "16 maps of 24 x 24", "10 numbers"."""
+    shape = [int(n) for n in shape]
+    if len(shape) == 1:
+        return f"{shape[0]} numbers"
+    return f"{shape[0]} {'map' if shape[0] == 1 else 'maps'} of {shape[1]} {TIMES} {shape[2]}"
+
+
+def count(value) -> str:
+    """A whole number for reading."""
+    return dom.thousands(value)
+
+
+def many(value: int, one: str) -> str:
+    """ "1 map", "5 maps"."""
+    return f"{dom.thousands(value)} {one}{'' if value == 1 else 's'}"
+
+
+def size_of(byte_count: int) -> str:
+    """Bytes for reading."""
+    return f"{byte_count} B" if byte_count < 1000 else f"{byte_count / 1000:.1f} kB"
+
+
+def address(layer: str, index) -> str:
+    """A cell as the address and `data-cell` write it: "conv1:3.4.5"."""
+    return layer + ":" + ".".join([str(int(k)) for k in index])
+
+
+def parsed(text: str) -> list:
+    """The index of "3.4.5"; an empty list where it is none."""
+    parts = text.split(".") if text else []
+    return [int(part) for part in parts] if all(part.isdigit() for part in parts) else []
+
+
+def place(index) -> str:
+    """A cell in words, counted from 1: "map 4, row 5, column 6"."""
+    index = [int(k) + 1 for k in index]
+    if len(index) == 1:
+        return f"number {index[0]}"
+    return f"map {index[0]}, row {index[1]}, column {index[2]}"
+
+
+# -- matrices ------------------------------------------------------------------------------------------------
+def tone(share: float, kind: str) -> str:
+    """Which text stands out by 4.5:1 from a cell: "a" as on paper, "c" as on ink, "b" depends on the theme."""
+    first, second = {"n": (0.69, 0.87), "p": (0.62, 2.0), "k": (0.435, 0.595)}[kind]
+    return "a" if share < first else "b" if share < second else "c"
+
+
+def painted(value: float, peak: float, is_signed: bool) -> str:
+    """Attributes of a cell in the colour of its value."""
+    kind = "n" if value < 0 else "p" if is_signed else "k"
+    share = min(1.0, abs(value) / peak) if peak else 0.0
+    return f'class="{kind}{tone(share, kind)}" style="--s:{share:.2f}"'
+
+
+def matrix(values, rows, columns, first=0, peak=1.0, is_signed=True, label="", marks=None, cells=None, outside=None):
+    """Mark-up of a small matrix of numbers.
+
+    `first`: where it begins in `values`; `marks`: by place, a word for cells that stand out; `cells(place)`: the
+    address of the number, which can then be asked where it comes from; `outside`: by place, 1 for padding.
+    """
+    lines = []
+    for row in range(rows):
+        texts = []
+        for column in range(columns):
+            at = row * columns + column
+            value = float(values[first + at])
+            extra = f' data-cell="{cells(at)}"' if cells and not (outside and outside[at]) else ""
+            if marks and marks.get(at):
+                extra += f' data-mark="{marks[at]}"'
+            if outside and outside[at]:
+                extra += ' data-outside="yes"'
+            texts.append(f'<td tabindex="-1" {painted(value, peak, is_signed)}{extra}>{number(value)}</td>')
+        lines.append("<tr>" + "".join(texts) + "</tr>")
+    small = " small" if columns > 5 else ""
+    return f'<table class="matrix{small}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
+
+
+def table(heads, rows, caption="") -> str:
+    """Mark-up of a table of numbers: the words of the columns, and rows of texts."""
+    head = "".join([f'<th scope="col">{text}</th>' for text in heads])
+    lines = ["<tr>" + "".join([f"<td>{text}</td>" for text in row]) + "</tr>" for row in rows]
+    title = f'<caption class="visually-hidden">{caption}</caption>' if caption else ""
+    return f'<table class="figures">{title}<thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+# -- pictures ------------------------------------------------------------------------------------------------
+def peak_of(row, whole, map_number: int = -1) -> float:
+    """The value of full colour, by the visitor's choice of scale."""
+    if scale["of"] == "network":
+        return whole.peak
+    if scale["of"] == "map" and map_number >= 0:
+        return float(row.peaks.values[map_number])
+    return max(-row.low, row.high)
+
+
+def paint_maps(canvas, row, whole, columns: int, gap: int = 1) -> None:
+    """All maps of a step on one canvas."""
+    shape = row.values.shape
+    peak = row.peaks.values if scale["of"] == "map" else peak_of(row, whole)
+    window.pixels.maps(canvas, row.values.values, shape[2], shape[1], shape[0], columns, peak, row.low < 0, gap)
+
+
+LEGEND = (
+    f'<span class="legend-plain">0<i class="plain"></i>largest</span><span>{MINUS}<i class="signed"></i>+ , 0 is paper;'
+    " large pictures hatch what is below 0</span>"
+)
+
+
+def legend(into, changed) -> None:
+    """The two scales, and the choice of what they reach over; `changed()` after each choice."""
+    line = dom.make("div", "", into, class_="legend")
+    dom.make("span", "", line, class_="legend-scales").innerHTML = LEGEND
+    label = dom.make("label", "Full colour: the largest of ", line)
+    choice = dom.make("select", "", label, data_testid="scale")
+    for name, words in SCALES:
+        dom.make("option", words, choice, value=name)
+    choice.value = scale["of"]
+
+    def chosen(event) -> None:
+        scale["of"] = choice.value
+        changed()
+
+    dom.listen(choice, "change", chosen)

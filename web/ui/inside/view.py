@@ -1,0 +1,405 @@
+"""Look inside: the network as a whole, one layer of it, one number; always of the drawing as it stands."""
+
+from pyscript import document
+from ui import dom, views
+from ui.inside import parts
+from ui.inside.certificate import Certificate
+from ui.inside.layer import Layer
+from ui.inside.lens import Lens
+from ui.inside.overview import Overview
+from ui.inside.steps import Steps
+from ui.worker import EngineError, EngineGoneError
+
+WINDOWS = ("conv2d", "max_pool", "avg_pool")
+LATER = 400  # ms after the last step of the lens until it is said and the address follows
+
+_s: dict = {
+    "host": None,
+    "root": None,
+    "network": None,  # what the core says of the chosen model
+    "layer": "",
+    "cell": [],
+    "channel": -1,
+    "page": None,
+    "built": "",  # what the page was built for
+    "fresh": False,  # a place one has just gone to: the keyboard follows
+    "wanted": 0,
+    "done": 0,
+    "running": False,
+    "refused": "",
+}
+
+
+def setup(host) -> None:
+    """Make the view's frame, once."""
+    root = dom.make("section", "", None, class_="view inside", id="inside-view", aria_labelledby="inside-title")
+    root.hidden = True
+    document.querySelector("main").append(root)
+    _s["host"], _s["root"] = host, root
+    head = dom.make("div", "", root, class_="view-head")
+    dom.make("h2", "Look inside", head, id="inside-title", class_="visually-hidden")
+    _s["crumbs"] = dom.make("nav", "", head, class_="crumbs", aria_label="Where you are", data_testid="crumbs")
+    dom.listen(_s["crumbs"], "click", _crumb)
+    _s["places"] = dom.make("div", "", head, class_="place-row", role="group", aria_label="The digits, each to look at")
+    label = dom.make("label", "", head, class_="choose-model")
+    dom.make("span", "Model ", label)
+    _s["model"] = dom.make("select", "", label, data_testid="inside-model")
+    dom.listen(_s["model"], "change", lambda event: host.choose_model(_s["model"].value))
+    parts.legend(root, want)
+    _s["note"] = dom.make("p", "", root, class_="view-note", data_testid="inside-note", hidden="")
+    _s["body"] = dom.make("div", "", root, class_="view-body", data_testid="inside-body")
+    _s["certificate"] = Certificate(root, host, _path_changed)
+    _s["field"] = dom.make(
+        "div", "", dom.find("pad-frame"), class_="pad-field", aria_hidden="true", data_testid="field"
+    )
+    _s["field"].hidden = True
+    dom.listen(root, "click", _asked)
+    dom.listen(root, "keydown", _matrix_key)
+    dom.listen(document, "keydown", _escape)
+
+
+def open(said: dict) -> None:
+    """Show what the address says."""
+    _s["root"].hidden = False
+    _s["layer"], _s["cell"] = said.get("layer", ""), parts.parsed(said.get("cell", ""))
+    channel = said.get("channel", "")
+    _s["channel"] = int(channel) if channel.isdigit() else -1
+    _s["certificate"].read(said.get("of", ""))
+    want()
+
+
+def close() -> None:
+    """Another view is shown."""
+    _s["root"].hidden = _s["field"].hidden = True
+    _leave()
+
+
+def state() -> dict:
+    """What the address remembers."""
+    said = {"layer": _s["layer"], "cell": ".".join([str(k) for k in _s["cell"]]), "of": _s["certificate"].written()}
+    said["channel"] = str(_s["channel"]) if _s["channel"] >= 0 else ""
+    return said
+
+
+def changed(reading) -> None:
+    """The drawing has been read anew."""
+    if reading is not None:
+        want()
+
+
+def engine_changed() -> None:
+    """Python is on its way, here, or gone."""
+    want()
+
+
+def repaint() -> None:
+    """After a change of theme."""
+    want()
+
+
+# -- going about ---------------------------------------------------------------------------------------------
+def go(layer: str, index) -> None:
+    """Another place, which Back leads away from again."""
+    _s["layer"], _s["cell"], _s["channel"], _s["fresh"] = layer, [int(k) for k in index], -1, True
+    _s["host"].remember(True)
+    want()
+
+
+def slide(index, playing: bool) -> None:
+    """The lens moves within its layer: the same entry of the history, and not said while it plays."""
+    _s["cell"] = list(index)
+    _s["channel"] = _s["page"].channel
+    _s["quiet"] = playing
+    want()
+    if not playing:
+        dom.later("slide", LATER, _slid)
+
+
+def _slid() -> None:
+    if views.current() != "inside":
+        return
+    _s["host"].remember()
+    answer = _s["page"].answer if _s["page"] else None
+    if answer is not None and hasattr(answer, "spoken"):
+        _s["host"].say(answer.spoken)
+
+
+def ask(layer: str, index) -> None:
+    """Unfold how a number was made."""
+    _s["certificate"].open(layer, index)
+
+
+def _path_changed() -> None:
+    _s["host"].remember(True)
+    want()
+
+
+def _asked(event) -> None:
+    """A click on any number."""
+    found = event.target.closest("[data-cell]")
+    if found:
+        layer, _, index = found.getAttribute("data-cell").partition(":")
+        ask(layer, parts.parsed(index))
+
+
+def _matrix_key(event) -> None:
+    """In a small matrix the arrow keys go from number to number, and Enter asks."""
+    cell = event.target.closest("td[data-cell]")
+    if not cell:
+        return
+    if event.key == "Enter":
+        event.preventDefault()
+        layer, _, index = cell.getAttribute("data-cell").partition(":")
+        ask(layer, parts.parsed(index))
+        return
+    moves = {"ArrowRight": (0, 1), "ArrowLeft": (0, -1), "ArrowDown": (1, 0), "ArrowUp": (-1, 0)}
+    if event.key in moves:
+        event.preventDefault()
+        down, right = moves[event.key]
+        line = cell.parentElement
+        row, column = line.rowIndex + down, cell.cellIndex + right
+        rows = line.parentElement.rows
+        if 0 <= row < rows.length and 0 <= column < rows[row].cells.length:
+            rows[row].cells[column].focus()
+
+
+def _escape(event) -> None:
+    """Back up: from the certificate, from a number to its layer, from a layer to the whole."""
+    if event.key != "Escape" or views.current() != "inside" or event.defaultPrevented:
+        return
+    if document.querySelector("dialog[open]") or event.target.tagName in ("SELECT", "TEXTAREA"):
+        return
+    event.preventDefault()
+    if _s["certificate"].back():
+        return
+    if len(_s["cell"]) > 1 or (_s["cell"] and _short()):
+        go(_s["layer"], _s["cell"][:1] if not _short() else [])
+    elif _s["layer"]:
+        go("", [])
+
+
+def _short() -> bool:
+    """Whether the layer is a vector: one number is all there is to choose."""
+    row = _row()
+    return row is not None and row.shape.length == 1
+
+
+def _row():
+    """What the network says of the layer looked at."""
+    network = _s["network"]
+    if network is None:
+        return None
+    return next((row for row in network.rows if row.name == _s["layer"]), None)
+
+
+# -- following the drawing -----------------------------------------------------------------------------------
+def want() -> None:
+    """Bring the view up to date: at once, or when the question in flight is answered; the latest wish wins."""
+    _s["wanted"] += 1
+    if not _s["running"] and views.current() == "inside":
+        _s["running"] = True
+        dom.run(_follow())
+
+
+async def _follow() -> None:
+    try:
+        while _s["done"] != _s["wanted"] and views.current() == "inside":
+            _s["done"] = _s["wanted"]
+            await _show()
+    except EngineGoneError:
+        _say("The engine has stopped. Your drawing is kept.")
+    except EngineError as error:
+        _say(f"{error}")
+    finally:
+        _s["running"] = False
+
+
+def _say(sentence: str) -> None:
+    if _s["note"].textContent != sentence:
+        _s["note"].textContent = sentence
+    _s["note"].hidden = not sentence
+
+
+async def _show() -> None:
+    host = _s["host"]
+    if not host.ready():
+        _say("Python is on its way. You can draw already." if host.engine.state == "loading" else "")
+        return
+    model, version = host.reader.model, host.pad.version()
+    blank = host.pad.kind() == "blank"
+    if not blank and (host.reading is None or host.reading.blank or host.reading.early):
+        return  # the engine has not read this drawing yet; its answer comes back here
+    _places(host.reading)
+    if not blank and host.reading.chosen != host.reading.latest:
+        await host.engine.call("look_at", host.reading.chosen)
+    if _s["network"] is None or _s["network"].model != model:
+        _s["network"] = await host.ask("network", model=model)
+        _s["built"] = ""
+        _models()
+    _say(_placed(model) or ("Nothing is drawn: the network sees 784 zeros." if blank else ""))
+    row = _row()
+    whole = row is not None and len(_s["cell"]) == row.shape.length
+    key = f"{model} {_s['layer']} {'cell' if whole else 'layer'}"
+    if key != _s["built"]:
+        _s["built"] = key
+        _build(row, whole)
+    question, arguments = _wanted(row, whole)
+    answer = await host.ask(question, model=model, blank=blank, **arguments)
+    _s["page"].update(answer, False)
+    deepest = await _s["certificate"].update(model, blank)
+    shown = deepest if deepest is not None else answer if whole else None
+    _outline(shown)
+    _s["root"].setAttribute("data-version", str(version))
+    _s["root"].setAttribute("data-shown", key.replace(model + " ", "") + " " + ".".join([str(k) for k in _s["cell"]]))
+    if _s["fresh"]:
+        _s["fresh"] = False
+        if row is not None and deepest is None:
+            _s["page"].focus()
+        if whole:
+            host.say(answer.spoken, LATER)
+
+
+def _placed(model: str) -> str:
+    """Bring a layer that this model lacks back to the whole; gives the sentence that says so."""
+    names, aliases = [row.name for row in _s["network"].rows], _s["network"].aliases
+    layer = _s["layer"]
+    if layer in ("logits", "probabilities") and layer not in names:
+        _s["layer"] = layer = getattr(aliases, layer)
+    if layer and layer not in names:
+        _s["refused"] = f"{model} has no layer called {layer}: here is the whole network."
+        _s["layer"], _s["cell"] = "", []
+        _s["certificate"].path = []
+        return _s["refused"]
+    row = _row()
+    if row is not None:  # a cell beyond this layer's edges comes back inside
+        sizes = [int(n) for n in row.shape]
+        cell = _s["cell"][: len(sizes)]
+        if len(cell) == 2:
+            cell = cell[:1]
+        _s["cell"] = [min(at, sizes[k] - 1) for k, at in enumerate(cell)]
+    return ""
+
+
+def _wanted(row, whole: bool) -> tuple:
+    """The question of this page, about the place looked at."""
+    page = _s["page"]
+    if row is None:
+        return "maps", {}
+    if whole:
+        page.index, page.channel = list(_s["cell"]), _s["channel"]
+    else:
+        page.number = _s["cell"][0] if _s["cell"] else 0
+    return page.question()
+
+
+def _leave() -> None:
+    if _s["page"] is not None and hasattr(_s["page"], "leave"):
+        _s["page"].leave()
+
+
+def _build(row, whole: bool) -> None:
+    """A new page in place of the one before."""
+    _leave()
+    _s["body"].replaceChildren()
+    network = _s["network"]
+    if row is None:
+        _s["page"] = Overview(go, network)
+    elif not whole:
+        _s["page"] = Layer(go, row, network)
+    elif row.kind in WINDOWS:
+        _s["page"] = Lens(go, slide, ask, row)
+    else:
+        _s["page"] = Steps(go, slide, ask, row, network)
+    _s["page"].build(_s["body"])
+    _crumbs(row, whole)
+
+
+def _outline(answer) -> None:
+    """The receptive field of what is shown, on the drawing itself."""
+    field = _s["field"]
+    found = list(answer.footprint) if answer is not None else []
+    field.hidden = not found
+    if found:
+        left, top, right, bottom = [100 * float(edge) for edge in found[0]]
+        style = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
+        field.setAttribute("style", style)
+
+
+# -- the frame -----------------------------------------------------------------------------------------------
+def _models() -> None:
+    """The models one can look into."""
+    rows = _s["host"].models.rows
+    if _s["model"].children.length != len(rows):
+        _s["model"].replaceChildren()
+        for row in rows:
+            dom.make("option", row["name"], _s["model"], value=row["name"])
+    _s["model"].value = _s["network"].model
+
+
+def _places(reading) -> None:
+    """Where several digits are drawn: which of them is looked at."""
+    places = reading.places if reading is not None and len(reading.places) > 1 else []
+    box = _s["places"]
+    said = " ".join([place.text() for place in places]) + f" {reading.chosen if places else ''}"
+    if box.getAttribute("data-said") == said:
+        return
+    box.setAttribute("data-said", said)
+    box.replaceChildren()
+    box.hidden = not places
+    for number, place in enumerate(places):
+        button = dom.make(
+            "button", place.text(), box, type="button", class_="place", data_testid=f"inside-place-{number}"
+        )
+        button.setAttribute("aria-label", f"Digit {number + 1} of {len(places)}: {place.text()}")
+        button.setAttribute("aria-pressed", "true" if number == reading.chosen else "false")
+        dom.listen(button, "click", _place_chooser(number))
+
+
+def _place_chooser(number: int):
+    return lambda event: _s["host"].look_at(number)
+
+
+def _crumbs(row, whole: bool) -> None:
+    """The way from the whole to what is shown, and the layers before and after."""
+    box = _s["crumbs"]
+    box.replaceChildren()
+    names = [one.name for one in _s["network"].rows]
+    if row is None:
+        dom.make("b", "The whole network", box, aria_current="page")
+        return
+    dom.make("button", "The whole network", box, type="button", class_="crumb", data_to="", data_testid="crumb-all")
+    dom.make("span", "\u203a", box, aria_hidden="true")
+    if whole:
+        dom.make("button", row.name, box, type="button", class_="crumb", data_to=row.name, data_testid="crumb-layer")
+        dom.make("span", "\u203a", box, aria_hidden="true")
+        dom.make("b", "one number", box, aria_current="page")
+    else:
+        dom.make("b", row.name, box, aria_current="page")
+    at = names.index(row.name)
+    for name, words in (
+        (names[at - 1] if at else "", "\u2190 {}"),
+        (names[at + 1] if at + 1 < len(names) else "", "{} \u2192"),
+    ):
+        if name:
+            text = words.format(name)
+            dom.make(
+                "button",
+                text,
+                box,
+                type="button",
+                class_="crumb near",
+                data_to=name,
+                data_whole="yes" if whole else "no",
+            )
+
+
+def _crumb(event) -> None:
+    button = event.target.closest("button")
+    if not button:
+        return
+    name = button.getAttribute("data-to")
+    cell = _s["cell"][:1] if name == _s["layer"] and not _short() else []
+    if button.getAttribute("data-whole") == "yes":  # from number to number, in the neighbouring layer
+        other = next(row for row in _s["network"].rows if row.name == name)
+        cell = _s["cell"] if other.shape.length == len(_s["cell"]) else [0] * other.shape.length
+    go(name, cell)

@@ -1,0 +1,198 @@
+"""The views beside the drawing: which there are, which one is open, and their files, fetched when first opened.
+
+A view's module offers `setup(host)`, `open(said)` with what the address says, `close()`, `changed(reading)` at every
+answer, `engine_changed()`, `repaint()` after a change of theme, and `state()`, what the address is to remember.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+from pyscript import document, fetch, window
+from ui import dom
+from ui.worker import EngineError
+
+INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate")
+
+# For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
+VIEWS = {
+    "inside": {
+        "title": "Look inside",
+        "module": "ui.inside.view",
+        "files": ["ui/inside/" + name + ".py" for name in INSIDE],
+        "styles": ["style/dock.css", "style/inside.css"],
+    },
+}
+
+_links = dom.find("views")
+_state: dict = {"open": "draw", "host": None, "wanted": "draw"}
+_loaded: dict = {}  # by name: the module
+_fetched: set = set()
+
+
+class Host:
+    """What a view may use: `engine`, `pad`, the `models` table, and the functions below."""
+
+    def __init__(self, engine, models, reader, choose_model, remember, opened, look_at) -> None:
+        self.engine, self.pad, self.models, self.reader = engine, window.pad, models, reader
+        self.choose_model, self.remember, self.opened = choose_model, remember, opened
+        self.look_at = look_at
+        self.reading = None  # the last answer; None where nobody has read the drawing yet
+
+    def say(self, sentence: str, after_ms: int = 0) -> None:
+        """Let a screen reader say this."""
+        dom.speak(sentence, after_ms)
+
+    def ready(self) -> bool:
+        """Whether the engine stands and has the chosen model."""
+        return self.engine.state == "ready" and bool(self.reader.model)
+
+    async def ask(self, question: str, **arguments):
+        """One question to the core. Raises EngineError with the core's own sentence, or EngineGoneError."""
+        return await self.engine.call("inside", question, json.dumps(arguments))
+
+
+def setup(host) -> None:
+    """`host`: what the views may use. A click in the header keeps model and drawing, which its plain link would not."""
+    _state["host"] = host
+
+    def clicked(event) -> None:
+        link = event.target.closest("a")
+        if link and not (event.ctrlKey or event.metaKey or event.shiftKey or event.button):
+            event.preventDefault()
+            navigate(link.getAttribute("href")[1:], {})
+
+    dom.listen(_links, "click", clicked)
+
+
+def current() -> str:
+    """The name of the open view; "draw" for the drawing itself."""
+    return _state["open"]
+
+
+def known(name: str) -> bool:
+    """Whether there is a view of this name."""
+    return name == "draw" or name in VIEWS
+
+
+def state() -> dict:
+    """What the open view wants the address to remember."""
+    module = _loaded.get(current())
+    return module.state() if module else {}
+
+
+def changed(reading) -> None:
+    """A new answer; the open view follows."""
+    _state["host"].reading = reading
+    module = _loaded.get(current())
+    if module:
+        module.changed(reading)
+
+
+def engine_changed() -> None:
+    """Loading, ready or failed."""
+    module = _loaded.get(current())
+    if module:
+        module.engine_changed()
+
+
+def repaint() -> None:
+    """After a change of theme."""
+    module = _loaded.get(current())
+    if module:
+        module.repaint()
+
+
+async def go(name: str, said: dict) -> None:
+    """Open a view with what the address says of it; the one before is closed."""
+    _state["wanted"] = name
+    if name != "draw" and name not in _loaded:
+        dom.root.setAttribute("data-opening", name)
+        try:
+            await _load(name)
+        except Exception as error:  # a file that does not come: the promise says why
+            dom.find("notice").textContent = f"{VIEWS[name]['title']} could not be fetched: {error}. Try again."
+            dom.find("notice").hidden = False
+            return
+        finally:
+            dom.root.removeAttribute("data-opening")
+        if _state["wanted"] != name:  # the visitor has gone elsewhere meanwhile
+            return
+    before = current()
+    if before not in (name, "draw"):
+        _loaded[before].close()
+    _state["open"] = name
+    dom.root.setAttribute("data-view", name)
+    if name == "draw":
+        dom.root.removeAttribute("data-docked")
+    else:
+        dom.root.setAttribute("data-docked", "yes")
+    for k in range(_links.children.length):
+        link = _links.children[k]
+        if link.getAttribute("href") == "#" + name:
+            link.setAttribute("aria-current", "page")
+        else:
+            link.removeAttribute("aria-current")
+    if name in _loaded:
+        _loaded[name].open(said)
+    if before != name:
+        window.scrollTo(0, 0)
+        _state["host"].opened()
+
+
+def navigate(name: str, said: dict) -> None:
+    """Open a view from the page; Back returns to where one was."""
+    dom.run(_navigate(name, said))
+
+
+async def _navigate(name: str, said: dict) -> None:
+    await go(name, said)
+    if current() == name:
+        _state["host"].remember(True)
+
+
+async def _load(name: str) -> None:
+    view = VIEWS[name]
+    await _fetch(view)
+    __import__(view["module"])
+    module = sys.modules[view["module"]]
+    if name not in _loaded:
+        module.setup(_state["host"])
+        _loaded[name] = module
+
+
+async def _fetch(view) -> None:
+    """Put the view's files where Python finds them, and its style sheets into the page."""
+    for sheet in view["styles"]:
+        if sheet not in _fetched:
+            _fetched.add(sheet)
+            link = dom.make("link", "", None, rel="stylesheet", href=sheet)
+            document.head.append(link)
+            for _ in range(300):  # until it is here: the view is not shown without it
+                if link.sheet:
+                    break
+                await asyncio.sleep_ms(10)
+    for file in view["files"]:
+        if file in _fetched:
+            continue
+        response = await fetch(file)
+        if not response.ok:
+            raise EngineError(f"{file}: the server answered {response.status}")
+        text = await response.text()
+        folder = file.rsplit("/", 1)[0]
+        if folder.split("/")[-1] not in os.listdir(folder.rsplit("/", 1)[0]):
+            os.mkdir(folder)
+        with open(file, "w") as out:
+            out.write(text)
+        _fetched.add(file)
+
+
+async def fetch_ahead() -> None:
+    """In idle time: the files of all views, so that they open at once."""
+    for view in VIEWS.values():
+        try:
+            await _fetch(view)
+        except Exception as error:
+            print("a view's files:", error)
+            return

@@ -347,9 +347,8 @@ def _places(reading) -> None:
     box.replaceChildren()
     box.hidden = not places
     for number, place in enumerate(places):
-        button = dom.make(
-            "button", place.text(), box, type="button", class_="place", data_testid=f"inside-place-{number}"
-        )
+        button = dom.make("button", place.text(), box, type="button", class_="place")
+        button.setAttribute("data-testid", f"inside-place-{number}")
         button.setAttribute("aria-label", f"Digit {number + 1} of {len(places)}: {place.text()}")
         button.setAttribute("aria-pressed", "true" if number == reading.chosen else "false")
         dom.listen(button, "click", _place_chooser(number))

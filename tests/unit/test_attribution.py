@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handlens import backends
 from handlens.errors import DataError, ShapeError
-from handlens.inside import attribution
+from handlens.inside import attribution, receptive
 from handlens.inside.attribution import SEED, Sensitivity, grad_cam, gradient_graph, occlusion, saliency
 from handlens.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, Softmax
 from handlens.model import Sequential
@@ -231,3 +231,19 @@ def test_compiled_kernels_give_the_same_maps(name: str) -> None:
     np.testing.assert_allclose(one.slope, other.slope, atol=1e-4 * np.abs(one.slope).max())
     if layer:
         np.testing.assert_allclose(one.coarse, other.coarse, atol=1e-4 * one.coarse.max())
+
+
+def test_a_cell_of_the_map_stands_at_the_middle_of_its_receptive_field() -> None:
+    """conv 3, pool 2, conv 3 without padding: fields of 8 pixels, 2 apart, from pixel 0 on; middles at 3.5, 5.5, ..."""
+    model = shipped("cnn-small")
+    sizes = receptive.sizes(model)["conv2"]
+    assert (sizes.height, sizes.strides, sizes.offset) == (8, (2, 2), (0, 0))
+    coarse = np.zeros((11, 11), np.float32)
+    coarse[4, 0] = 1.0
+    laid = attribution.laid_over(coarse, 28, 28, sizes)
+    middle = 3.5 + 2 * 4
+    expected = np.maximum(0, 1 - np.abs(np.arange(28) - middle) / 2)
+    np.testing.assert_allclose(laid[:, 3], expected, atol=1e-6)
+    np.testing.assert_allclose(laid[:, 0], expected, atol=1e-6)  # goes on to the edge
+    across = np.clip(1 - (np.arange(28) - 3.5) / 2, 0, 1)
+    np.testing.assert_allclose(laid[11], expected[11] * across, atol=1e-6)

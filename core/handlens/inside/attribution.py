@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from ..layers import BatchNorm, Conv2D, LeakyReLU, ReLU, Sigmoid, Tanh
 from ..model import Sequential
 from ..ops.activation import softmax_into
 from ..ops.window import pair
+from . import receptive
+from .receptive import Sizes
 from .slices import Loaded, Progress, checked_image, drive, in_slices
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
 SEED = "d_logits"  # the tensor that says which class is asked about
 PATCH, STRIDE = 4, 2  # pixels: about the width of a stroke of MNIST, and half of it
 AFTER_CONV = (BatchNorm, ReLU, LeakyReLU, Sigmoid, Tanh)
+Held = TypeVar("Held")
 
 
 # --- gradients: saliency and Grad-CAM
@@ -52,7 +56,8 @@ class Gradients:
     """What the score of one class does when the input, or the maps of one layer, change a little.
 
     target: the class. logits, probabilities: (K,) of the image. slope: (C, H, W), d logit[target] / d input.
-    layer: whose maps (F, P, Q) and map_slopes, d logit[target] / d maps, are given; "" and None without maps.
+    layer: whose maps (F, P, Q) and map_slopes, d logit[target] / d maps, are given, with the receptive field of their
+    cells; "" and None without maps.
     """
 
     target: int
@@ -62,6 +67,7 @@ class Gradients:
     layer: str = ""
     maps: Array | None = None
     map_slopes: Array | None = None
+    field: Sizes | None = None
 
     @property
     def saliency(self) -> Array:
@@ -85,11 +91,11 @@ class Gradients:
 
     @property
     def cam(self) -> Array:
-        """(H, W): :attr:`coarse`, enlarged to the image; see :func:`grad_cam`."""
+        """(H, W): :attr:`coarse`, laid over the image; see :func:`grad_cam`."""
         height, width = self.slope.shape[1:]
-        return enlarged(self.coarse, height, width)
+        return laid_over(self.coarse, height, width, self._of_maps(self.field))
 
-    def _of_maps(self, held: Array | None) -> Array:
+    def _of_maps(self, held: Held | None) -> Held:
         if held is None:
             raise DataError("these gradients were taken without a layer's maps; name a convolution")
         return held
@@ -122,7 +128,10 @@ class Sensitivity:
         names = ["logits", "slope", *(["maps", "map_slopes"] if self.layer else [])]
         found = await loaded.run({"input": image, SEED: seed}, names, cooperative)
         logits, slope, *maps = (found[name][0] for name in names)
-        return Gradients(int(target), logits, shares(logits), slope, self.layer, *maps)
+        if not self.layer:
+            return Gradients(int(target), logits, shares(logits), slope)
+        field = receptive.sizes(self.model, shape)[self.layer]
+        return Gradients(int(target), logits, shares(logits), slope, self.layer, maps[0], maps[1], field)
 
     def close(self) -> None:
         """Free what was loaded."""
@@ -168,10 +177,11 @@ def saliency(model: Sequential, x: Array, target: int) -> Array:
 def grad_cam(model: Sequential, x: Array, target: int, layer: str = "") -> Array:
     """(H, W) float32, at least 0: where the maps of a convolution speak for class ``target``.
 
-    ``a[f] = mean over p,q of d logit[target] / d A[f,p,q]``, ``L[p,q] = max(0, sum over f of a[f] A[f,p,q])``, enlarged
-    to the image (:func:`enlarged`). A are the maps of ``layer``, the last convolution by default, after their
-    normalisation and activation. Source: Selvaraju et al., "Grad-CAM: visual explanations from deep networks via
-    gradient-based localization", 2017, equations 1 and 2.
+    ``a[f] = mean over p,q of d logit[target] / d A[f,p,q]``, ``L[p,q] = max(0, sum over f of a[f] A[f,p,q])``, laid
+    over the image. The paper stretches L over the whole image; without padding a map sees from a margin on, so here
+    each cell stands at the middle of its receptive field (:func:`laid_over`). A are the maps of ``layer``, the last
+    convolution by default, after their normalisation and activation. Source: Selvaraju et al., "Grad-CAM: visual
+    explanations from deep networks via gradient-based localization", 2017, equations 1 and 2.
     Raises DataError for a network without convolutions, a layer without maps, or a class that there is not.
     """
     return drive(Sensitivity(model, layer or last_convolution(model)).of(x, target, cooperative=False)).cam
@@ -198,16 +208,21 @@ def response_of(model: Sequential, layer: str) -> str:
     return names[at]
 
 
-def enlarged(coarse: Array, height: int, width: int) -> Array:
-    """(P, Q) to (height, width), bilinear: the cells' centres spread evenly over the image, as in the paper."""
-    rows, columns = (mixing(n, size) for n, size in zip(coarse.shape, (height, width), strict=True))
+def laid_over(coarse: Array, height: int, width: int, field: Sizes) -> Array:
+    """(P, Q) to (height, width) float32: each cell stands at the middle of its receptive field on the image, what lies
+    between is bilinear, and beyond the outermost cells their values go on to the edge."""
+    rows, columns = (
+        tent(np.clip((np.arange(size) - start - (extent - 1) / 2) / max(stride, 1), 0, n - 1), n)
+        for n, size, extent, stride, start in zip(
+            coarse.shape, (height, width), field[:2], field.strides, field.offset, strict=True
+        )
+    )
     return (rows @ coarse @ columns.T).astype(np.float32)
 
 
-def mixing(n: int, size: int) -> Array:
-    """(size, n): how much of each of n cells a pixel takes; cell k has its centre at pixel (k + 1/2) size/n - 1/2."""
-    place = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
-    return np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(n)))
+def tent(places: Array, n: int) -> Array:
+    """(len(places), n): how much of each of n cells a place between them takes, linear in the distance."""
+    return np.maximum(0.0, 1.0 - np.abs(places[:, None] - np.arange(n)))
 
 
 def checked_target(model: Sequential, target: int) -> int:

@@ -164,7 +164,8 @@ class Table:
     def set_weight(self, layer: str, index: Sequence[int], value: float, parameter: str = "weight") -> str:
         """Set one weight: ``index`` is (kernel, channel, row, column) of a convolution, (neuron, input) of a dense
         layer, (kernel,) with ``parameter="bias"``; counted from 0, as in the arrays. Returns the change in words,
-        which count from 1; "" where the weight has that value already. DataError for what there is not, or is not finite."""
+        which count from 1; "" where the weight has that value already. DataError where there is no such weight, or for
+        a value that is not finite."""
         name = f"{layer}.{parameter}"
         array, at = self._parameter(name), tuple(int(k) for k in index)
         if len(at) != array.ndim or any(not 0 <= k < n for k, n in zip(at, array.shape, strict=True)):

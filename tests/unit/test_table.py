@@ -238,11 +238,11 @@ def test_measuring_gives_way_to_the_event_loop_and_to_the_next_edit() -> None:
     table, told, gaps = Table(shipped("digits")), list[float](), list[float]()
 
     async def watch() -> None:
-        last = time.perf_counter()
+        last = time.thread_time()
         while True:
             await asyncio.sleep(0)
-            gaps.append(time.perf_counter() - last)
-            last = time.perf_counter()
+            gaps.append(time.thread_time() - last)
+            last = time.thread_time()
 
     async def work() -> None:
         watching = asyncio.ensure_future(watch())
@@ -266,7 +266,7 @@ def test_measuring_gives_way_to_the_event_loop_and_to_the_next_edit() -> None:
         assert table.measure(images, labels) == second
 
     asyncio.run(work())
-    assert sorted(gaps)[-3] < 0.05  # but for two, which a busy machine may spoil
+    assert max(gaps) < 0.05  # seconds of this thread's own work: other processes do not count
 
 
 def test_other_sizes_are_refused_by_flatten() -> None:

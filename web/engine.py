@@ -326,7 +326,7 @@ async def inside(question: str, arguments: str) -> object:
     from handlens.inside import views  # when a view is first opened: the answer does not wait for it
 
     if looking["session"] is None:
-        looking["session"] = views.Session(models, last)
+        looking["session"] = views.Session(models, last, sample)
     return pack(packed(await views.answer(looking["session"], question, json.loads(arguments))))
 
 

@@ -10,6 +10,7 @@ import pytest
 from handlens import backends
 from handlens.errors import DataError, ShapeError
 from handlens.inside.table import ACTIVATIONS, Measured, Table
+from handlens.inside.wording import MINUS
 from handlens.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D, ReLU, Softmax
 from handlens.model import Sequential
 from unit.inside_tools import CNNS, samples, shipped
@@ -35,7 +36,8 @@ def test_a_weight_is_set_in_place_and_nothing_is_built_anew(name: str) -> None:
     before = table.model.predict(x)
     model, programs = table.model, dict(table.model._programs)
     old = float(model._array("conv1.weight")[2, 0, 0, 1])
-    assert table.set_weight("conv1", (2, 0, 0, 1), -0.5) == f"conv1 kernel 3, row 1, column 2: {old:.2f} to -0.50"
+    words = f"conv1 kernel 3, row 1, column 2: {old:.2f} to -0.50".replace("-", MINUS)
+    assert table.set_weight("conv1", (2, 0, 0, 1), -0.5) == words
     after = table.model.predict(x)
     assert table.model is model and dict(model._programs) == programs
     np.testing.assert_array_equal(after, fresh(model).predict(x))

@@ -46,6 +46,21 @@ SEED = "d_logits"  # the tensor that says which class is asked about
 PATCH, STRIDE = 4, 2  # pixels: about the width of a stroke of MNIST, and half of it
 AFTER_CONV = (BatchNorm, ReLU, LeakyReLU, Sigmoid, Tanh)
 Held = TypeVar("Held")
+# What each map is, in one line, and where it comes from.
+METHODS = {
+    "saliency": (
+        "s[h,w] = max over c of |d score / d x[c,h,w]|",
+        "Simonyan, Vedaldi, Zisserman, Deep inside convolutional networks, 2014",
+    ),
+    "grad_cam": (
+        "L[p,q] = max(0, sum over f of a[f] A[f,p,q]), a[f] = mean over p,q of d score / d A[f,p,q]",
+        "Selvaraju et al., Grad-CAM, 2017",
+    ),
+    "occlusion": (
+        "o[h,w] = mean over the squares that cover it of p(x) - p(x with the square wiped out)",
+        "Zeiler & Fergus, Visualizing and understanding convolutional networks, 2014",
+    ),
+}
 
 
 # --- gradients: saliency and Grad-CAM

@@ -39,6 +39,7 @@ from ..layers import (
 from ..model import Sequential
 from ..ops.window import pair
 from .slices import Progress, in_slices
+from .wording import MINUS
 
 __all__ = ["ACTIVATIONS", "POOLINGS", "Flip", "Measured", "Table"]
 
@@ -435,4 +436,5 @@ def by(strides: tuple[int, int]) -> str:
 
 def number(value: float) -> str:
     """Two decimals, or two digits of what would not show in them."""
-    return f"{value:.2f}" if value == 0 or abs(value) >= 0.095 else f"{value:.2g}"
+    text = f"{value:.2f}" if value == 0 or abs(value) >= 0.095 else f"{value:.2g}"
+    return text.replace("-", MINUS)

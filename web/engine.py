@@ -311,7 +311,10 @@ looking: dict = {"session": None}
 
 
 def packed(value: object) -> object:
-    """An answer of the core with every array as its shape and one row of float32."""
+    """An answer of the core with every array as its shape and one row of float32, and nothing as False: what crosses
+    as `undefined` would be true in MicroPython."""
+    if value is None:
+        return False
     if isinstance(value, dict):
         return {key: packed(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

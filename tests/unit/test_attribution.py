@@ -137,8 +137,8 @@ def test_what_does_not_exist_is_named() -> None:
         grad_cam(model, noisy(), 0, "dense1")
     with pytest.raises(DataError, match="no layer is called 'conv9'"):
         grad_cam(model, noisy(), 0, "conv9")
-    with pytest.raises(DataError, match="one image at a time"):
-        saliency(model, samples()[0][:2], 0)
+    with pytest.raises(ShapeError, match="one image is explained at a time"):
+        saliency(model, samples()[0][:2, None], 0)
     with pytest.raises(ShapeError):
         saliency(model, np.zeros((1, 1, 20, 20)), 0)
     with pytest.raises(DataError, match="larger than the image"):

@@ -10,7 +10,8 @@ import pytest
 from handlens import backends
 from handlens.errors import DataError
 from handlens.inside import receptive
-from handlens.inside.patches import Excitement, excitement, excitement_async
+from handlens.inside.patches import FAINT, Excitement, excitement, excitement_async, matching
+from handlens.inside.steps import steps
 from handlens.model import Sequential
 from unit.inside_tools import samples, shipped
 
@@ -113,7 +114,7 @@ def test_the_search_keeps_the_event_loop_free_and_can_be_stopped() -> None:
 
     async def work() -> Excitement:
         watching = asyncio.ensure_future(watch())
-        found = await excitement_async(model, "conv2", images, labels, told.append)
+        found = await excitement_async(model, "conv2", images, labels, progress=told.append)
         watching.cancel()
         stopped = asyncio.ensure_future(excitement_async(model, "conv2", images, labels))
         for _ in range(3):
@@ -137,3 +138,42 @@ def test_compiled_kernels_find_the_same() -> None:
     one, other = (excitement(shipped("digits", name), "conv3", images, labels) for name in ("numpy", "native"))
     np.testing.assert_allclose(one.peaks, other.peaks, atol=1e-4)
     assert [p.image for p in one.patches(7, 3)] == [p.image for p in other.patches(7, 3)]
+
+
+@pytest.mark.parametrize(("name", "layer"), [("cnn-small", "conv2"), ("digits", "conv4"), ("digits", "conv1")])
+def test_matching_is_the_cosine_of_patch_and_kernel(name: str, layer: str) -> None:
+    """Against the definition at random places, padding and faint patches included; whatever the image's strength."""
+    model, image = shipped(name), samples()[0][12].astype(np.float32) / 255
+    step = next(s for s in steps(model).values() if s.layer == layer and s.kind == "conv2d")
+    source = model.trace(image[None])[step.source][0].astype(np.float64)
+    top, left, bottom, right = step.window.pads
+    padded = np.pad(source, ((0, 0), (top, bottom), (left, right)))
+    weights = model._array(f"{layer}.weight").astype(np.float64)
+    kh, kw = step.kernel
+    found = matching(model, image, layer)
+    assert found.shape == step.shape and np.abs(found).max() <= 1 and found.max() > 0.2
+    patches = {(p, q): padded[:, p : p + kh, q : q + kw] for p in range(found.shape[1]) for q in range(found.shape[2])}
+    strongest = max(np.linalg.norm(patch) for patch in patches.values())
+    for (p, q), patch in patches.items():
+        length = np.linalg.norm(patch)
+        for f in (0, len(weights) - 1):
+            expected = (
+                (patch * weights[f]).sum() / length / np.linalg.norm(weights[f]) if length > FAINT * strongest else 0
+            )
+            assert found[f, p, q] == pytest.approx(expected, abs=2e-4)
+    if layer == "conv1":
+        np.testing.assert_allclose(matching(model, 0.5 * image, layer), found, atol=2e-4)
+
+
+def test_the_best_matching_patches_need_not_be_the_strongest() -> None:
+    model, (images, labels) = shipped("cnn-small"), few()
+    found, strong = (excitement(model, "conv1", images, labels, m) for m in ("cosine", "response"))
+    maps = np.stack([matching(model, image, "conv1") for image in images])
+    np.testing.assert_allclose(found.peaks, maps.max(axis=(2, 3)), atol=1e-5)
+    best = found.patches(3, 5)
+    assert found.measure == "cosine" and all(0 < patch.value <= 1 for patch in best)
+    assert [patch.image for patch in best] != [patch.image for patch in strong.patches(3, 5)]
+    with pytest.raises(DataError, match='"pool1" is no convolution'):
+        excitement(model, "pool1", images, labels, "cosine")
+    with pytest.raises(DataError, match="response or cosine"):
+        excitement(model, "conv1", images, labels, "angle")

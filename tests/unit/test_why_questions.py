@@ -222,7 +222,20 @@ def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
 
 
 def test_all_of_them_can_be_asked_by_name() -> None:
-    names = {"why", "occluded", "excited", "hand_made", "table", "edited", "measured", "any_size", "sized", "times"}
+    names = {
+        "why",
+        "occluded",
+        "excited",
+        "hand_made",
+        "table",
+        "edited",
+        "measured",
+        "any_size",
+        "sized",
+        "times",
+        "ablated",
+        "matched",
+    }
     assert names | {"progress", "stop"} <= set(QUESTIONS)
     here = session("cnn-small")
     told = asked(views.answer(here, "times", {"model": "cnn-small"}))
@@ -237,5 +250,11 @@ def test_all_of_them_can_be_asked_by_name() -> None:
     )
     shown = asked(views.answer(here, "network", {"model": "cnn-small*"}))
     assert [row["kind"] for row in shown["rows"] if row["layer"] == "pool1"] == ["avg_pool"]
+    worth = asked(
+        views.answer(here, "ablated", {"model": "cnn-small", "layer": "conv1", "samples": "samples/", "count": 30})
+    )
+    assert plain(worth) and len(worth["kernels"]) == 8 and worth["count"] == 30
+    match = asked(views.answer(here, "matched", {"model": "cnn-small", "layer": "conv2"}))
+    assert match["maps"].shape == (16, 11, 11)
     with pytest.raises(DataError, match="nobody to fetch"):
         asked(why.excited(Session({"cnn-small": shipped("cnn-small")}, {"image": None}), "cnn-small", "conv1", 0, "x"))

@@ -27,7 +27,8 @@ from ..ops.activation import softmax_into
 from ..ops.window import pair
 from . import receptive
 from .receptive import Sizes
-from .slices import Loaded, Progress, checked_image, drive, in_slices
+from .slices import Loaded, Progress, drive, in_slices
+from .steps import one_image
 
 __all__ = [
     "Gradients",
@@ -133,7 +134,7 @@ class Sensitivity:
 
     async def of(self, x: Array, target: int, cooperative: bool = True) -> Gradients:
         """The gradients of class ``target`` for one image (H, W), (C, H, W) or (1, C, H, W)."""
-        image = checked_image(self.model, x)
+        image = one_image(self.model, x)
         shape = image.shape[1:]
         loaded = self._loaded.get(shape)
         if loaded is None:
@@ -341,7 +342,7 @@ async def _occlusion(
     progress: Progress | None,
     cooperative: bool,
 ) -> Occlusion:
-    image, chosen = checked_image(model, x), checked_target(model, target)
+    image, chosen = one_image(model, x), checked_target(model, target)
     if image.ndim != 4 or not model.loss.classifies:
         raise DataError("occlusion needs an image and a network that gives classes")
     height, width = image.shape[2:]

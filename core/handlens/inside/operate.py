@@ -13,6 +13,7 @@ from ..graph import Array
 from ..layers import AvgPool2D, Conv2D, MaxPool2D
 from ..model import Sequential
 from . import anysize, handmade
+from .ablation import ablation_async
 from .jobs import alone
 from .session import Answer, Session, question
 from .slices import Progress
@@ -20,7 +21,7 @@ from .table import POOLINGS, Measured, Table
 from .timing import layer_times_async
 from .why import pixels, weights_of
 
-__all__ = ["any_size", "edited", "measured", "sized", "table", "times"]
+__all__ = ["ablated", "any_size", "edited", "measured", "sized", "table", "times"]
 
 SHOWN = 40  # flipped digits that come with their pixels
 
@@ -147,6 +148,23 @@ async def measured(session: Session, model: str, samples: str) -> Answer:
     ]
     numbers = {"count": result.count, "accuracy": result.accuracy, "original": result.original}
     return {"cancelled": False, **numbers, "gained": result.gained, "lost": result.lost, "flipped": flipped}
+
+
+@question
+async def ablated(session: Session, model: str, layer: str, samples: str, count: int = 0) -> Answer:
+    """Accuracy on the test sample (the first ``count`` images, 0 for all) with each kernel silenced; a job, "ablated".
+
+    ``kernels``: a list of kernel, accuracy, gained, lost; ``original``: the accuracy with all of them.
+    """
+    net, examples = session.model(model), await session.sample("test", samples)
+    images, labels = (part[: count or None] for part in (examples.images, examples.labels))
+
+    async def work(tell: Progress) -> Answer:
+        found = await ablation_async(net, layer, images, labels, tell)
+        rows = [{"kernel": k.kernel, "accuracy": k.accuracy, "gained": k.gained, "lost": k.lost} for k in found]
+        return {"layer": layer, "count": len(labels), "original": found[0].original, "kernels": rows}
+
+    return await alone(session, "ablated", (net, weights_of(net), net.layers, layer, count), work)
 
 
 @question

@@ -3,10 +3,14 @@
 One pass over a set of images finds this for all kernels of a layer together. A kernel's *response* is what it passes
 on: its map after the normalisation and the activation that follow it. A cell's pixels are its receptive field.
 Source: Zeiler & Fergus, "Visualizing and understanding convolutional networks", 2014, figure 2 (the strongest patches).
+
+A response is a dot product: it grows with the strength of the patch as well as with how well it matches. The *cosine*
+of the angle between patch and kernel says the second alone; it can be asked for instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +19,19 @@ from ..errors import DataError
 from ..fuse import fuse
 from ..graph import Array, Graph
 from ..model import Sequential
+from ..ops.window import Window, places
 from . import receptive
 from .attribution import response_of
 from .receptive import Box
 from .slices import Loaded, Progress, drive, in_slices
+from .steps import one_image, steps
 
-__all__ = ["ALIKE", "Excitement", "Patch", "Twins", "excitement", "excitement_async"]
+__all__ = ["ALIKE", "Excitement", "Patch", "Twins", "excitement", "excitement_async", "matching", "matching_of"]
 
 ALIKE = 0.98  # cosine of two kernels' maps from which on one of them is called redundant
 SHOWN = 9
+MEASURES = ("response", "cosine")
+FAINT = 0.05  # of the image's strongest patch: what is fainter has a cosine of 0, for its direction is chance
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,15 @@ class Twins:
 class Excitement:
     """How all kernels of a layer responded to N images.
 
-    layer: as asked; response: the layer whose values were taken. labels: (N,). peaks: (N, F), the largest response of
+    layer: as asked; measure: "response", or "cosine" (then the maps hold :func:`matching`); response: the layer whose
+    values were taken. labels: (N,). peaks: (N, F), the largest response of
     each image; cells: (N, F), its place p * Q + q, of equal ones the first. largest: (F,), the largest absolute
     response. products: (F, F) float64, ``sum over n,p,q of a[n,f,p,q] a[n,g,p,q]``.
     """
 
     model: Sequential
     layer: str
+    measure: str
     response: str
     size: tuple[int, int]
     labels: Array
@@ -115,42 +125,51 @@ class Excitement:
         ]
 
 
-def excitement(model: Sequential, layer: str, images: Array, labels: Array) -> Excitement:
+def excitement(model: Sequential, layer: str, images: Array, labels: Array, measure: str = "response") -> Excitement:
     """What excites the kernels of a layer, of the images (N, H, W) or (N, C, H, W) with labels (N,) that are given.
 
-    layer: a convolution, or any other layer that makes maps. Raises DataError for a layer without maps, no images, or
-    labels that do not fit.
+    layer: a convolution, or for the response, any other layer that makes maps. measure: "response" or "cosine".
+    Raises DataError for a layer that this cannot be asked of, no images, or labels that do not fit.
     """
-    return drive(_excitement(model, layer, images, labels, None, cooperative=False))
+    return drive(_excitement(model, layer, images, labels, measure, None, cooperative=False))
 
 
 async def excitement_async(
-    model: Sequential, layer: str, images: Array, labels: Array, progress: Progress | None = None
+    model: Sequential,
+    layer: str,
+    images: Array,
+    labels: Array,
+    measure: str = "response",
+    progress: Progress | None = None,
 ) -> Excitement:
     """:func:`excitement` for an event loop: in slices; ``progress`` is told the share done; cancel its task to stop."""
-    return await _excitement(model, layer, images, labels, progress, cooperative=True)
+    return await _excitement(model, layer, images, labels, measure, progress, cooperative=True)
 
 
 async def _excitement(
-    model: Sequential, layer: str, images: Array, labels: Array, progress: Progress | None, cooperative: bool
+    model: Sequential,
+    layer: str,
+    images: Array,
+    labels: Array,
+    measure: str,
+    progress: Progress | None,
+    cooperative: bool,
 ) -> Excitement:
     if len(images) != len(labels) or not len(images):
         raise DataError(f"{len(images)} images met {len(labels)} labels" if len(images) else "there are no images")
-    response = response_of(model, layer)
-    shape = model.graph(1).shape(model.graph(1).outputs[response])
-    if len(shape) != 4:
-        raise DataError(f'"{layer}" makes a vector of {shape[1]} numbers, no maps: it has no patches')
-    count, size = shape[1], (shape[2], shape[3])
+    if measure not in MEASURES:
+        raise DataError(f"a kernel is measured by {' or '.join(MEASURES)}; got {measure!r}")
+    maps_of = Cosines(model, layer) if measure == "cosine" else Responses(model, layer)
+    shape = maps_of.step.shape
+    if len(shape) != 3:
+        raise DataError(f'"{layer}" makes a vector of {shape[0]} numbers, no maps: it has no patches')
+    count, size = shape[0], (shape[1], shape[2])
     peaks, cells = np.zeros((len(images), count), np.float32), np.zeros((len(images), count), np.int32)
     largest, products = np.zeros(count, np.float32), np.zeros((count, count))
-    loaded: dict[int, Loaded] = {}
 
     async def work(part: slice) -> None:
-        batch = model.checked_images(images[part])
-        n = len(batch)
-        if n not in loaded:
-            loaded[n] = Loaded(model, lambda: response_graph(model, response, n))
-        maps = (await loaded[n].run({"input": batch}, ["maps"], cooperative))["maps"].reshape(n, count, -1)
+        made = await maps_of.maps(model.checked_images(images[part]), cooperative)
+        maps = made.reshape(len(made), count, -1)
         cells[part] = maps.argmax(axis=2)
         peaks[part] = maps.max(axis=2)
         np.maximum(largest, np.abs(maps).max(axis=(0, 2)), out=largest)
@@ -160,13 +179,86 @@ async def _excitement(
     try:
         await in_slices(len(images), work, progress, cooperative)
     finally:
-        for each in loaded.values():
+        maps_of.close()
+    key = maps_of.step.key
+    return Excitement(model, layer, measure, key, size, np.asarray(labels), peaks, cells, largest, products)
+
+
+class Responses:
+    """The maps of a layer for batches of images: what its kernels pass on. DataError for an unknown layer."""
+
+    def __init__(self, model: Sequential, layer: str) -> None:
+        self.model, self.step = model, steps(model)[response_of(model, layer)]
+        self._loaded: dict[int, Loaded] = {}
+
+    async def maps(self, images: Array, cooperative: bool) -> Array:
+        """(N, F, P, Q) float32."""
+        return (await self.values(images, {"maps": self.step.key}, cooperative))["maps"]
+
+    async def values(self, images: Array, wanted: Mapping[str, str], cooperative: bool) -> dict[str, Array]:
+        """Some keys of the trace, under other names."""
+        n = len(images)
+        if n not in self._loaded:
+            self._loaded[n] = Loaded(self.model, lambda: part_graph(self.model, n, wanted))
+        return await self._loaded[n].run({"input": images}, list(wanted), cooperative)
+
+    def close(self) -> None:
+        """Free what was loaded."""
+        for each in self._loaded.values():
             each.close()
-    return Excitement(model, layer, response, size, np.asarray(labels), peaks, cells, largest, products)
 
 
-def response_graph(model: Sequential, layer: str, batch: int) -> Graph:
-    """The inference graph up to a layer, fused; its output "maps" is what the layer gives."""
+class Cosines(Responses):
+    """For batches of images, the cosines between a convolution's kernels and the patches that they meet.
+
+    ``cos[f,p,q] = (y[f,p,q] - b[f]) / (|w[f]| |patch[p,q]|)``, y before normalisation and activation; 0 for a patch
+    fainter than FAINT of the image's strongest, and for a kernel of zeros. DataError for another layer.
+    """
+
+    def __init__(self, model: Sequential, layer: str) -> None:
+        super().__init__(model, layer)
+        found = [step for step in steps(model).values() if step.layer == layer and step.kind == "conv2d"]
+        if not found:
+            raise DataError(f'"{layer}" is no convolution: it has no kernels that a patch could match')
+        self.step = found[0]
+
+    async def maps(self, images: Array, cooperative: bool) -> Array:
+        """(N, F, P, Q) float32, -1 to 1."""
+        step = self.step
+        found = await self.values(images, {"maps": step.key, "source": step.source}, cooperative)
+        weight, *bias = (self.model._array(name).astype(np.float64) for name in step.parameters)
+        patch = np.sqrt(patch_squares(found["source"], step.window))[:, None]
+        dots = found["maps"] - (bias[0][:, None, None] if bias else 0.0)
+        lengths = np.linalg.norm(weight.reshape(len(weight), -1), axis=1)[:, None, None] * patch
+        clear = (patch > FAINT * patch.max(axis=(2, 3), keepdims=True)) & (lengths > 0)
+        cosines = np.divide(dots, lengths, out=np.zeros_like(lengths), where=clear)
+        return np.clip(cosines, -1.0, 1.0).astype(np.float32)
+
+
+def matching(model: Sequential, x: Array, layer: str) -> Array:
+    """(F, P, Q) float32: how well each place of one image matches each kernel of a convolution, whatever its strength:
+    the cosine of the angle between patch and kernel (see :class:`Cosines`)."""
+    return drive(matching_of(model, x, layer, cooperative=False))
+
+
+async def matching_of(model: Sequential, x: Array, layer: str, cooperative: bool = True) -> Array:
+    """:func:`matching` for an event loop."""
+    found = Cosines(model, layer)
+    try:
+        return (await found.maps(one_image(model, x), cooperative))[0]
+    finally:
+        found.close()
+
+
+def patch_squares(source: Array, window: Window) -> Array:
+    """(N, P, Q) float64: the sum of squares of every patch of maps (N, C, H, W) that a window meets."""
+    squares = np.square(source, dtype=np.float64).sum(axis=1)
+    top, left, bottom, right = window.pads
+    return np.add.reduce(places(np.pad(squares, ((0, 0), (top, bottom), (left, right))), window))
+
+
+def part_graph(model: Sequential, batch: int, wanted: Mapping[str, str]) -> Graph:
+    """The inference graph as far as it is wanted, fused: public name -> key of the trace."""
     graph = model.graph(batch)
-    graph.outputs = {"maps": graph.outputs[layer]}
+    graph.outputs = {name: graph.outputs.get(key, key) for name, key in wanted.items()}
     return fuse(graph)

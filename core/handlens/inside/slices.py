@@ -6,15 +6,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-import numpy as np
-
 from ..backends import Backend, Program, drive
-from ..errors import DataError, ShapeError
 from ..graph import Array, Graph
 from ..model import Sequential
 from ..plan import make_plan
 
-__all__ = ["Loaded", "checked_image", "drive", "in_slices"]
+__all__ = ["Loaded", "Progress", "drive", "in_slices"]
 
 SLICE_SECONDS = 0.025  # aimed at: half of what an event loop may be kept waiting
 MOST = 64  # images of a slice
@@ -101,19 +98,3 @@ class Loaded:
         spare, self._spare = self._spare, None
         if spare is not None:
             spare[0].close(spare[1])
-
-
-def checked_image(model: Sequential, x: Array) -> Array:
-    """One image for the network as (1, C, H, W): ``x`` is that, (C, H, W), or (H, W) for one channel.
-
-    Raises DataError for several images, ShapeError for what is none.
-    """
-    image, full = np.asarray(x), len(model.input_shape) + 1
-    if (image.ndim == full - 1 and image.shape[0] == model.input_shape[0]) or (image.ndim == 2 and full == 4):
-        image = image[None]
-    if image.ndim < 2:
-        raise ShapeError(f"an image of shape {model.input_shape} is needed; got shape {image.shape}")
-    images = model.checked_images(image)
-    if len(images) != 1:
-        raise DataError(f"one image at a time; got {len(images)}")
-    return images

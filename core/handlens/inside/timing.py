@@ -20,7 +20,7 @@ from ..backends.numpy_backend import NumpyProgram
 from ..errors import BackendError
 from ..graph import Array
 from ..model import Sequential
-from .slices import checked_image
+from .steps import one_image
 
 __all__ = ["Times", "layer_times", "layer_times_async"]
 
@@ -61,7 +61,7 @@ async def layer_times_async(model: Sequential, x: Array, budget: float = BUDGET)
 
 
 async def _layer_times(model: Sequential, x: Array, budget: float, cooperative: bool) -> Times:
-    image, backend = checked_image(model, x), model.backend
+    image, backend = one_image(model, x), model.backend
     names = [layer.name for layer in model.layers]
     if backend.suspends or backend.works_ahead:
         why = f"{backend.name} takes the whole network as one order: it does not tell how long a part of it took"

@@ -12,11 +12,11 @@ from ..model import Sequential
 from . import attribution, handmade
 from .attribution import Sensitivity
 from .jobs import alone
-from .patches import Excitement, excitement_async
+from .patches import Excitement, excitement_async, matching_of
 from .session import Answer, Session, question
 from .slices import Progress
 
-__all__ = ["excited", "hand_made", "occluded", "why"]
+__all__ = ["excited", "hand_made", "matched", "occluded", "why"]
 
 
 def weights_of(model: Sequential) -> tuple[int, int]:
@@ -108,19 +108,22 @@ async def occluded(
 
 
 @question
-async def excited(session: Session, model: str, layer: str, kernel: int, samples: str, count: int = 9) -> Answer:
+async def excited(
+    session: Session, model: str, layer: str, kernel: int, samples: str, count: int = 9, measure: str = "response"
+) -> Answer:
     """The test images that excite a kernel most; a job, "excited", which is done once for all kernels of a layer.
 
-    samples: the folder of the samples. ``patches``: a list of value, image (its number), label, cell, box (top, left,
-    bottom, right), pixels (H, W). ``dead``, ``redundant``: kernels of the layer; ``sentences`` says the same.
+    measure: "response", or "cosine", which leaves the patch's strength out. samples: the folder of the samples.
+    ``patches``: a list of value, image (its number), label, cell, box (top, left, bottom, right), pixels (H, W).
+    ``dead``, ``redundant``: kernels of the layer; ``sentences`` says the same.
     """
     net, examples = session.model(model), await session.sample("test", samples)
-    key = (net, weights_of(net), net.layers, layer)
+    key = (net, weights_of(net), net.layers, layer, measure)
     kept: tuple[object, Excitement] | None = session.kept.get("excited")
     if kept is None or kept[0] != key:
 
         async def work(tell: Progress) -> Answer:
-            return {"found": await excitement_async(net, layer, examples.images, examples.labels, tell)}
+            return {"found": await excitement_async(net, layer, examples.images, examples.labels, measure, tell)}
 
         made = await alone(session, "excited", key, work)
         if made["cancelled"]:
@@ -130,6 +133,7 @@ async def excited(session: Session, model: str, layer: str, kernel: int, samples
     return {
         "cancelled": False,
         "layer": layer,
+        "measure": measure,
         "response": found.response,
         "kernel": kernel,
         "images": len(found.labels),
@@ -148,6 +152,12 @@ async def excited(session: Session, model: str, layer: str, kernel: int, samples
         "redundant": [[twins.first, twins.second, twins.cosine] for twins in found.redundant()],
         "sentences": found.sentences,
     }
+
+
+@question
+async def matched(session: Session, model: str, layer: str) -> Answer:
+    """How well each place of the image looked at matches each kernel of a convolution: ``maps`` (F, P, Q), cosines."""
+    return {"layer": layer, "maps": await matching_of(session.model(model), session.image(), layer)}
 
 
 def pixels(image: Array) -> Array:

@@ -131,6 +131,7 @@ class Sensitivity:
     def __init__(self, model: Sequential, layer: str = "") -> None:
         self.model, self.layer = model, response_of(model, layer) if layer else ""
         self._loaded: dict[Shape, Loaded] = {}
+        self._fields: dict[Shape, Sizes] = {}
 
     async def of(self, x: Array, target: int, cooperative: bool = True) -> Gradients:
         """The gradients of class ``target`` for one image (H, W), (C, H, W) or (1, C, H, W)."""
@@ -146,8 +147,10 @@ class Sensitivity:
         logits, slope, *maps = (found[name][0] for name in names)
         if not self.layer:
             return Gradients(int(target), logits, shares(logits), slope)
-        field = receptive.sizes(self.model, shape)[self.layer]
-        return Gradients(int(target), logits, shares(logits), slope, self.layer, maps[0], maps[1], field)
+        if shape not in self._fields:
+            self._fields[shape] = receptive.sizes(self.model, shape)[self.layer]
+        held = maps[0], maps[1], self._fields[shape]
+        return Gradients(int(target), logits, shares(logits), slope, self.layer, *held)
 
     def close(self) -> None:
         """Free what was loaded."""

@@ -12,7 +12,7 @@ cross-entropy of the same left-out answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -23,11 +23,20 @@ from ..model import Sequential
 from .attribution import shares, tent
 from .slices import Progress, drive, in_slices
 
-__all__ = ["enlarged", "fit_head", "framed", "with_global_average", "with_global_average_async"]
+__all__ = [
+    "WAYS",
+    "accuracy_async",
+    "enlarged",
+    "fit_head",
+    "framed",
+    "with_global_average",
+    "with_global_average_async",
+]
 
 LARGER = 40  # pixels a side: of the sheets that the head is fitted on besides the images as they are
-STRENGTHS = np.logspace(-6, 2, 25)  # of the ridge, in units of the mean variance of the averages
-SCALES = np.logspace(0, 2.5, 51)  # of the scores
+STRENGTHS = np.logspace(-6, 2, 9)  # of the ridge, in units of the mean variance of the averages
+SCALES = np.logspace(0, 2.5, 21)  # of the scores
+Show = Callable[[Array, int], Array]  # images (N, C, H, W) and a side in pixels
 
 
 def with_global_average(model: Sequential, images: Array, labels: Array, larger: int = LARGER) -> Sequential:
@@ -59,12 +68,19 @@ async def _with_global_average(
     shape, averaging = model.input_shape, [*body, GlobalAvgPool2D()]
     trunk = Sequential(averaging, shape, model.seed, "trunk", "mean_squared_error", weights=weights)
     trunk.backend = model.backend
-    plain = trunk.checked_images(images)
-    shown = [plain, *([framed(plain[::2], larger), enlarged(plain[1::2], larger)] if larger > max(shape[1:]) else [])]
-    truth = np.asarray(labels)
-    order = np.concatenate([truth, *([truth[::2], truth[1::2]] if len(shown) > 1 else [])])
+    plain, truth = trunk.checked_images(images), np.asarray(labels)
+    parts = [(as_it_is, plain, truth)]
+    if larger > max(shape[1:]):
+        parts += [(framed, plain[::2], truth[::2]), (enlarged, plain[1::2], truth[1::2])]
+    features = np.zeros((sum(len(some) for _, some, _ in parts), *trunk.output_shape), np.float32)
+    order, done = np.concatenate([own for _, _, own in parts]), 0
     try:
-        features = await averages(trunk, shown, progress, cooperative)
+        for show, some, _ in parts:
+            into = features[done : done + len(some)]
+            done += len(some)
+            await answers_into(
+                into, trunk, some, show, larger, part_of(progress, done, len(into), len(features)), cooperative
+            )
     finally:
         trunk.forget_programs()
     weight, bias = fit_head(features, order)
@@ -75,22 +91,47 @@ async def _with_global_average(
     return made
 
 
-async def averages(trunk: Sequential, shown: Sequence[Array], progress: Progress | None, cooperative: bool) -> Array:
-    """(N, maps) float32: what the network up to the average makes of some sets of images, one after another."""
-    features, done = np.zeros((sum(map(len, shown)), *trunk.output_shape), np.float32), 0
-    for images in shown:
+async def answers_into(
+    into: Array,
+    model: Sequential,
+    images: Array,
+    show: Show,
+    side: int,
+    progress: Progress | None = None,
+    cooperative: bool = True,
+) -> None:
+    """Write what a network gives for images (N, C, H, W), each shown in some way at ``side``, into (N, outputs)."""
 
-        async def work(part: slice, images: Array = images, first: int = done) -> None:
-            some = images[part]
-            features[first + part.start : first + part.stop] = await trunk._predict(some, False, len(some), cooperative)
+    async def work(part: slice) -> None:
+        some = show(images[part], side)
+        into[part] = await model._predict(some, False, len(some), cooperative)
 
-        def tell(share: float, count: int = len(images), first: int = done) -> None:
-            if progress is not None:
-                progress((first + share * count) / len(features))
+    await in_slices(len(images), work, progress, cooperative)
 
-        await in_slices(len(images), work, tell, cooperative)
-        done += len(images)
-    return features
+
+async def accuracy_async(
+    model: Sequential,
+    images: Array,
+    labels: Array,
+    show: str = "as it is",
+    side: int = LARGER,
+    progress: Progress | None = None,
+) -> float:
+    """The share of images, shown in one of the ways of WAYS, whose most probable class is right; in slices."""
+    plain = model.checked_images(images)
+    answers = np.zeros((len(plain), *model.output_shape), np.float32)
+    await answers_into(answers, model, plain, WAYS[show], side, progress)
+    return float((answers.argmax(axis=1) == np.asarray(labels)).mean())
+
+
+def part_of(progress: Progress | None, end: int, count: int, total: int) -> Progress | None:
+    """Progress for ``count`` of ``total``, which end at ``end``."""
+    return None if progress is None else lambda share: progress((end - count + share * count) / total)
+
+
+def as_it_is(images: Array, side: int) -> Array:
+    """Images as they are."""
+    return images
 
 
 def framed(images: Array, side: int) -> Array:
@@ -109,6 +150,10 @@ def enlarged(images: Array, side: int) -> Array:
         for n in images.shape[2:]
     )
     return np.ascontiguousarray(down @ images @ across.T)
+
+
+# The ways to show an image of 28x28 to a network that takes any size.
+WAYS: dict[str, Show] = {"as it is": as_it_is, "framed": framed, "enlarged": enlarged}
 
 
 def before_flatten(model: Sequential) -> list[Layer]:
@@ -130,7 +175,11 @@ def fit_head(features: Array, labels: Array) -> tuple[Array, Array]:
     of the classes on features (N, inputs): ``W = Y^T X (X^T X + r I)^-1`` on centred features and classes."""
     x, y = features.astype(np.float64), np.eye(int(labels.max()) + 1)[labels]
     middle, share = x.mean(axis=0), y.mean(axis=0)
-    u, s, vt = np.linalg.svd(x - middle, full_matrices=False)
+    # The singular vectors by way of the small matrix of products: N may be a thousand, the inputs are a few dozen.
+    squares, v = np.linalg.eigh((x - middle).T @ (x - middle))
+    kept = squares > 1e-10 * squares[-1]
+    s, vt = np.sqrt(squares[kept]), v[:, kept].T
+    u = (x - middle) @ vt.T / s
     found = [left_out(u, s, y - share, strength * (s**2).mean()) for strength in STRENGTHS]
     errors = [((answers - (y - share)) ** 2).sum() for answers in found]
     best = int(np.argmin(errors))

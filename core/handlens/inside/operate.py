@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import HandlensError
-from ..graph import Array
+from ..errors import DataError, HandlensError
 from ..layers import AvgPool2D, Conv2D, MaxPool2D
-from ..model import Sequential
 from . import anysize, handmade
 from .ablation import ablation_async
 from .jobs import alone
@@ -196,13 +194,12 @@ async def any_size(session: Session, model: str, samples: str, side: int = anysi
 
     async def work(tell: Progress) -> Answer:
         made = await anysize.with_global_average_async(source, mix.images, mix.labels, side, lambda s: tell(s / 4))
-        plain = made.checked_images(test.images)
-        shown = {"as it is": plain, "framed": anysize.framed(plain, side), "enlarged": anysize.enlarged(plain, side)}
-        right = {}
-        for k, (name, images) in enumerate(shown.items()):
-            right[name] = await accuracy(made, images, test.labels)
-            tell((k + 2) / 5)
-        original = await accuracy(source, plain, test.labels)
+        right, done = {}, 1 / 4
+        for way in anysize.WAYS:
+            right[way] = await anysize.accuracy_async(made, test.images, test.labels, way, side)
+            done += 1 / 5
+            tell(done)
+        original = await anysize.accuracy_async(source, test.images, test.labels)
         tell(1.0)
         return {"made": made, "accuracy": right, "original": original}
 
@@ -219,11 +216,6 @@ async def any_size(session: Session, model: str, samples: str, side: int = anysi
     return result
 
 
-async def accuracy(model: Sequential, images: Array, labels: Array) -> float:
-    """The share of images whose most probable class is right, taken in slices."""
-    return (await model.evaluate_async(images, labels, batch_size=8))["accuracy"]
-
-
 @question
 async def sized(session: Session, model: str, side: int = anysize.LARGER, way: str = "enlarged") -> Answer:
     """The image looked at, at another size, through a network: ``probabilities``, or ``refused``, the reason why not.
@@ -231,7 +223,9 @@ async def sized(session: Session, model: str, side: int = anysize.LARGER, way: s
     way: "enlarged" to side x side pixels, or "framed", in the middle of such a sheet.
     """
     plain = session.image()[None, None]
-    image = anysize.framed(plain, side) if way == "framed" else anysize.enlarged(plain, side)
+    if way not in anysize.WAYS:
+        raise DataError(f"an image can be shown {', '.join(anysize.WAYS)}; got {way!r}")
+    image = anysize.WAYS[way](plain, side)
     answer: Answer = {"image": image[0, 0], "refused": "", "probabilities": None}
     try:
         answer["probabilities"] = (await session.model(model).predict_async(image))[0]

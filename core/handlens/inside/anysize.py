@@ -12,6 +12,7 @@ cross-entropy of the same left-out answers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import numpy as np
@@ -83,7 +84,7 @@ async def _with_global_average(
             )
     finally:
         trunk.forget_programs()
-    weight, bias = fit_head(features, order)
+    weight, bias = await _fit_head(features, order, cooperative)
     head = Dense(len(bias), name="dense1")
     weights |= {"dense1.weight": weight, "dense1.bias": bias}
     made = Sequential([*averaging, head, Softmax()], shape, model.seed, f"{model.name}, any size", weights=weights)
@@ -173,6 +174,11 @@ def again(layers: list[Layer]) -> list[Layer]:
 def fit_head(features: Array, labels: Array) -> tuple[Array, Array]:
     """Weight (K, inputs) and bias (K,), float32, of a dense layer whose scores are ``scale`` times the ridge regression
     of the classes on features (N, inputs): ``W = Y^T X (X^T X + r I)^-1`` on centred features and classes."""
+    return drive(_fit_head(features, labels, cooperative=False))
+
+
+async def _fit_head(features: Array, labels: Array, cooperative: bool) -> tuple[Array, Array]:
+    """:func:`fit_head`, giving an event loop its turn between steps."""
     x, y = features.astype(np.float64), np.eye(int(labels.max()) + 1)[labels]
     middle, share = x.mean(axis=0), y.mean(axis=0)
     # The singular vectors by way of the small matrix of products: N may be a thousand, the inputs are a few dozen.
@@ -180,13 +186,20 @@ def fit_head(features: Array, labels: Array) -> tuple[Array, Array]:
     kept = squares > 1e-10 * squares[-1]
     s, vt = np.sqrt(squares[kept]), v[:, kept].T
     u = (x - middle) @ vt.T / s
-    found = [left_out(u, s, y - share, strength * (s**2).mean()) for strength in STRENGTHS]
-    errors = [((answers - (y - share)) ** 2).sum() for answers in found]
-    best = int(np.argmin(errors))
-    r = STRENGTHS[best] * (s**2).mean()
-    weight = ((s / (s**2 + r))[:, None] * (u.T @ (y - share))).T @ vt
-    rows = np.arange(len(y))
-    losses = [-np.log(shares(scale * (found[best] + share))[rows, labels] + 1e-12).mean() for scale in SCALES]
+    best, least, chosen = y, np.inf, 0.0
+    for strength in STRENGTHS * (s**2).mean():
+        answers = left_out(u, s, y - share, strength)
+        error = float(((answers - (y - share)) ** 2).sum())
+        if error < least:
+            best, least, chosen = answers + share, error, float(strength)
+        if cooperative:
+            await asyncio.sleep(0)
+    weight = ((s / (s**2 + chosen))[:, None] * (u.T @ (y - share))).T @ vt
+    rows, losses = np.arange(len(y)), list[float]()
+    for scale in SCALES:
+        losses.append(-np.log(shares(scale * best)[rows, labels] + 1e-12).mean())
+        if cooperative:
+            await asyncio.sleep(0)
     scale = SCALES[int(np.argmin(losses))]
     return (scale * weight).astype(np.float32), (scale * (share - weight @ middle)).astype(np.float32)
 

@@ -154,8 +154,10 @@ class BatchNormInference(Op):
         return [ins[0]]
 
     def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
-        """``dx = dy gamma / sqrt(running_var + epsilon)``: the same op without its shifts. At inference the parameters
-        stand still, so they get no gradient."""
+        """``dx = dy gamma / sqrt(running_var + epsilon)``: the same op without its shifts. At inference its parameters
+        stand still: there is no rule for them."""
+        if any(wanted[1:]):
+            return super().gradient(graph, node, dys, wanted)
         _, gamma, beta, mean, variance = node.inputs
         beta, mean = (graph.one(scale, (shift,), {"factor": 0.0}) for shift in (beta, mean))
         return [graph.one(batch_norm_inference, (str(dys[0]), gamma, beta, mean, variance), node.attrs), *[None] * 4]

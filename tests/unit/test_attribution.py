@@ -243,7 +243,8 @@ def test_a_cell_of_the_map_stands_at_the_middle_of_its_receptive_field() -> None
     laid = attribution.laid_over(coarse, 28, 28, sizes)
     middle = 3.5 + 2 * 4
     expected = np.maximum(0, 1 - np.abs(np.arange(28) - middle) / 2)
-    np.testing.assert_allclose(laid[:, 3], expected, atol=1e-6)
-    np.testing.assert_allclose(laid[:, 0], expected, atol=1e-6)  # goes on to the edge
-    across = np.clip(1 - (np.arange(28) - 3.5) / 2, 0, 1)
+    np.testing.assert_allclose(laid[:, 3], 0.75 * expected, atol=1e-6)
+    across = np.maximum(0, 1 - np.abs(np.arange(28) - 3.5) / 2)  # the outermost cell fades out towards the edge
     np.testing.assert_allclose(laid[11], expected[11] * across, atol=1e-6)
+    whole = attribution.laid_over(np.full((1, 1), 2.5), 28, 28, receptive.Sizes(28, 28, (0, 0), (0, 0)))
+    np.testing.assert_array_equal(whole, np.full((28, 28), 2.5))  # a cell that sees everything speaks for everything

@@ -229,9 +229,9 @@ def response_of(model: Sequential, layer: str) -> str:
 
 def laid_over(coarse: Array, height: int, width: int, field: Sizes) -> Array:
     """(P, Q) to (height, width) float32: each cell stands at the middle of its receptive field on the image, what lies
-    between is bilinear, and beyond the outermost cells their values go on to the edge."""
+    between is bilinear, and beyond the outermost cells it fades out as far as the next one would be."""
     rows, columns = (
-        tent(np.clip((np.arange(size) - start - (extent - 1) / 2) / max(stride, 1), 0, n - 1), n)
+        tent((np.arange(size) - start - (extent - 1) / 2) / stride, n) if stride else np.ones((size, n))
         for n, size, extent, stride, start in zip(
             coarse.shape, (height, width), field[:2], field.strides, field.offset, strict=True
         )

@@ -23,7 +23,7 @@ def test_every_layer_has_a_time_or_a_place(name: str, backend: str) -> None:
     assert set(found.inside) == {layer for layer, taken in found.layers.items() if taken is None}
     timed = {layer: taken for layer, taken in found.layers.items() if taken is not None}
     assert all(taken > 0 for taken in timed.values()) and {"dense1", "softmax1"} <= set(timed)
-    assert found.total is not None and 0.2 * found.total < sum(timed.values()) < 5 * found.total
+    assert found.total is not None and 0.1 * found.total < sum(timed.values()) < 10 * found.total
     nothing = {layer for layer, holder in found.inside.items() if not holder}
     assert nothing == {layer for layer in found.layers if layer.startswith(("flatten", "dropout"))}
     if name == "digits":
@@ -33,7 +33,7 @@ def test_every_layer_has_a_time_or_a_place(name: str, backend: str) -> None:
 
 
 def test_a_layer_that_is_slow_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An op that waits 2 ms shows in its own layer, and in no other."""
+    """An op that waits 5 ms shows in its own layer, and in no other."""
     model, kernel = shipped("cnn-small"), backends.numpy_backend.find("max_pool2d").numpy
 
     def slow(binding):  # type: ignore[no-untyped-def]
@@ -42,14 +42,14 @@ def test_a_layer_that_is_slow_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         def waiting() -> None:
             run()
             if binding.outs[0].shape[1] == 16:  # pool2
-                time.sleep(0.002)
+                time.sleep(0.005)
 
         return waiting
 
     monkeypatch.setattr(backends.numpy_backend.find("max_pool2d"), "numpy", slow)
-    found = layer_times(model, samples()[0][0])
-    assert found.layers["pool2"] > 2.0 > 4 * max(v for k, v in found.layers.items() if v is not None and k != "pool2")
-    assert found.total > 2.0
+    found = layer_times(model, samples()[0][0], budget=0.2)
+    assert found.layers["pool2"] > 5.0 > 2 * max(v for k, v in found.layers.items() if v is not None and k != "pool2")
+    assert found.total > 5.0
 
 
 def test_it_keeps_to_its_budget_and_gives_the_loop_its_turns() -> None:
@@ -64,7 +64,7 @@ def test_it_keeps_to_its_budget_and_gives_the_loop_its_turns() -> None:
         watching = asyncio.ensure_future(watch())
         began = time.perf_counter()
         found = await layer_times_async(model, samples()[0][0], budget=0.03)
-        assert time.perf_counter() - began < 0.25
+        assert time.perf_counter() - began < 1.0
         watching.cancel()
         assert len(turns) > found.rounds > 0
 

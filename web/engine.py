@@ -311,7 +311,10 @@ looking: dict = {"session": None}
 
 
 def packed(value: object) -> object:
-    """An answer of the core with every array as its shape and one row of float32."""
+    """An answer of the core with every array as its shape and one row of float32, and nothing as False: what crosses
+    as `undefined` would be true in MicroPython."""
+    if value is None:
+        return False
     if isinstance(value, dict):
         return {key: packed(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -326,7 +329,7 @@ async def inside(question: str, arguments: str) -> object:
     from handlens.inside import views  # when a view is first opened: the answer does not wait for it
 
     if looking["session"] is None:
-        looking["session"] = views.Session(models, last)
+        looking["session"] = views.Session(models, last, sample)
     return pack(packed(await views.answer(looking["session"], question, json.loads(arguments))))
 
 

@@ -14,9 +14,11 @@ from .graph import Graph
 from .ops.matmul import add, scale
 
 
-def backward(graph: Graph, loss: str, wrt: Sequence[str]) -> dict[str, str]:
+def backward(graph: Graph, loss: str, wrt: Sequence[str], seed: str = "") -> dict[str, str]:
     """Append the nodes that compute d loss / d each tensor of ``wrt``.
 
+    seed: a tensor of the shape of ``loss``. Without one, ``loss`` is made by a loss op, whose rule needs none; with one
+    it may be any tensor, and what is differentiated is the sum of the products of its elements with the seed's.
     Returns ``{tensor: its gradient}``; a tensor that the loss does not depend on is left out.
     Raises PlanError where an op on the way has no gradient rule.
     """
@@ -26,7 +28,7 @@ def backward(graph: Graph, loss: str, wrt: Sequence[str]) -> dict[str, str]:
             needs.update(node.outputs)
     if loss not in needs:
         raise PlanError(f"{loss!r} does not depend on any of {', '.join(wrt) or 'nothing'}; there is nothing to learn")
-    gradients: dict[str, str] = {}
+    gradients = {loss: seed} if seed else dict[str, str]()
     for node in reversed(list(graph.nodes)):
         if not any(o in needs for o in node.outputs):
             continue

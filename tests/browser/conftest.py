@@ -304,3 +304,12 @@ def mnist_test(mnist_dir: Any) -> tuple[np.ndarray, np.ndarray]:
     images = np.frombuffer((mnist_dir / "t10k-images-idx3-ubyte").read_bytes(), np.uint8, offset=16)
     labels = np.frombuffer((mnist_dir / "t10k-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
     return images.reshape(-1, CELLS, CELLS), labels
+
+
+@pytest.fixture(scope="session")
+def axe(root: Any) -> str:
+    """The rules of axe-core."""
+    file = root / "node_modules" / "axe-core" / "axe.min.js"
+    if not file.is_file():
+        pytest.fail("axe-core is not installed; run `python3 build/make.py setup`")
+    return file.read_text("utf-8")

@@ -5,33 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from looks import no_sideways_scroll, violations
 
 SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
 # four sevens side by side: the answer is longer, each digit has its frame and its button
 SEVENS = [[(2 + 6.3 * k + (x - 8) * 0.4, 8 + (y - 7) * 0.6) for x, y in SEVEN] for k in range(4)]
-
-
-@pytest.fixture(scope="session")
-def axe(root: Any) -> str:
-    """The rules of axe-core."""
-    file = root / "node_modules" / "axe-core" / "axe.min.js"
-    if not file.is_file():
-        pytest.fail("axe-core is not installed; run `python3 build/make.py setup`")
-    return file.read_text("utf-8")
-
-
-def violations(desk: Any, axe: str) -> list[str]:
-    """What axe finds on the page as it stands."""
-    desk.page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished)).then(() => {})")
-    desk.page.evaluate(axe)  # by the debugger's door: the page's own policy lets no script in
-    found = desk.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert len(found["passes"]) > 15  # it did look
-    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found["violations"] for node in v["nodes"]]
-
-
-def no_sideways_scroll(desk: Any) -> None:
-    width = desk.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-    assert width[0] <= width[1]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -164,7 +142,7 @@ def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
     desk.rested()
     desk.page.locator(".skip").focus()
     order = []
-    for _ in range(9):
+    for _ in range(11):
         desk.page.keyboard.press("Tab")
         order.append(
             desk.page.evaluate(
@@ -175,7 +153,8 @@ def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
                 }"""
             )
         )
-    assert [name for name, *_ in order] == ["theme", "help", "meant", "pad", "undo", "redo", "clear", "eraser", "width"]
+    tools = ["meant", "pad", "undo", "redo", "clear", "eraser", "width"]
+    assert [name for name, *_ in order] == ["view-draw", "view-inside", "theme", "help", *tools]
     assert all(kind == "solid" and width == "2px" for _, kind, width in order)
 
 
@@ -189,7 +168,9 @@ def test_reduced_motion_is_respected(desk: Any) -> None:
 
 def test_views_still_to_come_do_not_show(desk: Any) -> None:
     text = desk.page.locator("body").inner_text()
-    for view in ("Look inside", "Train", "Compare", "Article"):
+    named = desk.page.evaluate("[...document.querySelectorAll('#views a')].map((link) => link.innerText)")
+    assert named[:2] == ["Draw", "Look inside"]
+    for view in {"Train", "Compare", "Article"} - set(named):
         assert view not in text
     assert "never leaves this tab" in text
     links = desk.page.evaluate("[...document.links].map((link) => link.href)")

@@ -196,7 +196,8 @@ def test_an_op_without_gradient_rule_says_so() -> None:
     graph.declare("t", (2, 3), "input")
     loss = graph.one(find("mean_squared_error"), (y, "t"))
     with pytest.raises(PlanError, match="no gradient rule"):
-        backward(graph, loss, ["x"])
+        backward(graph, loss, ["g"])
+    assert set(backward(graph, loss, ["x"])) == {"x"}  # of its input it has one
 
 
 def test_unknown_ops_name_the_nearest() -> None:

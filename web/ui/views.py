@@ -13,7 +13,7 @@ from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
 
-INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate")
+INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate", "why", "operate")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
 VIEWS = {
@@ -48,9 +48,9 @@ class Host:
         """Whether the engine stands and has the chosen model."""
         return self.engine.state == "ready" and bool(self.reader.model)
 
-    async def ask(self, question: str, **arguments):
+    async def ask(self, question: str, seconds: int = 0, **arguments):
         """One question to the core. Raises EngineError with the core's own sentence, or EngineGoneError."""
-        return await self.engine.call("inside", question, json.dumps(arguments))
+        return await self.engine.call("inside", question, json.dumps(arguments), seconds=seconds)
 
 
 def setup(host) -> None:

@@ -16,9 +16,11 @@ from .receptive import Box
 
 if TYPE_CHECKING:
     from ..model import Sequential
+    from ..teach import Examples
 
 Answer = dict[str, Any]
 Question = Callable[..., Awaitable[Answer]]
+Sample = Callable[[str, str], Awaitable["Examples"]]
 
 QUESTIONS: dict[str, Question] = {}
 
@@ -28,20 +30,30 @@ class Session:
 
     models: the loaded ones by name. last: what was read last: "image" (H, W) float32 or None, "prepared" (how the ink
     became that image, or None), "extent" (the pad's width in its units), "drawn" (the strokes), "own" (the numbers of
-    those of the digit).
+    those of the digit). sample: fetches a sample of MNIST, by its name and the folder it lies in.
     """
 
-    def __init__(self, models: Mapping[str, Sequential], last: Mapping[str, Any]) -> None:
+    def __init__(self, models: Mapping[str, Sequential], last: Mapping[str, Any], sample: Sample | None = None) -> None:
         self.models, self.last = models, last
+        self._sample = sample
+        self.made: dict[str, Callable[[], Sequential]] = {}  # networks made of the loaded ones, by the names they have
         self._lens: tuple[tuple[Any, ...], Lens | None] = ((), None)
         self._anatomy: Anatomy | None = None
         self.kept: dict[str, Any] = {}  # what a question wants to find again at its next call, under its own name
 
     def model(self, name: str) -> Sequential:
-        """A loaded model; DataError names those there are."""
+        """A loaded model, or one made of such; DataError names those there are."""
+        if name in self.made:
+            return self.made[name]()
         if name not in self.models:
             raise DataError(f"no model {name!r} is loaded; there are: {', '.join(self.models) or 'none yet'}")
         return self.models[name]
+
+    async def sample(self, name: str, folder: str) -> Examples:
+        """A sample of MNIST that the page ships; DataError where nothing fetches them."""
+        if self._sample is None:
+            raise DataError(f"there is nobody to fetch the sample {name!r}")
+        return await self._sample(name, folder)
 
     def image(self, blank: bool = False) -> Array:
         """The 28 x 28 looked at; zeros for a blank pad."""

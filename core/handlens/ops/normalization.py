@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..graph import Array, Attrs, Binding, Gradients, Graph, Node, Op, Run, Scratch, Shape, Shapes
 from .blocks import image_blocks
+from .matmul import scale
 from .table import register
 
 
@@ -151,6 +152,15 @@ class BatchNormInference(Op):
     def shapes(self, ins: Shapes, attrs: Attrs) -> Shapes:
         check_channels(ins)
         return [ins[0]]
+
+    def gradient(self, graph: Graph, node: Node, dys: Gradients, wanted: Sequence[bool]) -> Gradients:
+        """``dx = dy gamma / sqrt(running_var + epsilon)``: the same op without its shifts. At inference its parameters
+        stand still: there is no rule for them."""
+        if any(wanted[1:]):
+            return super().gradient(graph, node, dys, wanted)
+        _, gamma, beta, mean, variance = node.inputs
+        beta, mean = (graph.one(scale, (shift,), {"factor": 0.0}) for shift in (beta, mean))
+        return [graph.one(batch_norm_inference, (str(dys[0]), gamma, beta, mean, variance), node.attrs), *[None] * 4]
 
     def numpy(self, b: Binding) -> Run:
         x, gamma, beta, mean, variance = b.ins

@@ -10,10 +10,12 @@ STARTS = ("conv2d", "flatten", "dense", "input", "global_avg_pool2d")  # kinds t
 
 
 class Overview:
-    """`go(layer, index)` opens a layer, at a map of it where the index has one."""
+    """`go(layer, index)` opens a layer, at a map of it where the index has one; `opened(self)`: the costs are unfolded,
+    and want the milliseconds."""
 
-    def __init__(self, go, network) -> None:
+    def __init__(self, go, network, opened) -> None:
         self.go, self.network, self.canvases, self.lists = go, network, {}, {}
+        self.opened = opened
 
     def build(self, into) -> None:
         """Everything that does not change with the drawing."""
@@ -27,7 +29,9 @@ class Overview:
         box = dom.make("details", "", into, class_="costs")
         dom.make("summary", "What each layer costs", box)
         self.costs = dom.make("div", "", box, class_="scroll", tabindex="0", role="group", aria_label="Costs")
+        self.times_note = dom.make("p", "", box, class_="words")
         self._costs(None)
+        dom.listen(box, "toggle", lambda event: self.opened(self) if box.open else None)
 
     def _step(self, into, row) -> None:
         head = dom.make("button", row.name, into, type="button", class_="step-name", data_testid="step-" + row.name)
@@ -82,9 +86,20 @@ class Overview:
             )
         return "<ul>" + "".join(lines) + "</ul>"
 
-    def show_times(self, times) -> None:
-        """Milliseconds by step, where they were measured."""
+    def show_times(self, told) -> None:
+        """Milliseconds by layer, as measured on what computes the model."""
+        times = {}
+        for row in self.network.rows:
+            value = getattr(told.layers, row.layer) if row.layer else False
+            if value is not False and value is not None and row.name == row.layer:
+                times[row.name] = f"{value:.3f} ms"
+            elif row.layer and getattr(told.inside, row.layer, False):
+                times[row.name] = f"in {getattr(told.inside, row.layer)}"
+        if told.total:
+            times[""] = f"{told.total:.3f} ms"
         self._costs(times)
+        why = told.why or f"Medians of {parts.many(told.rounds, 'run')} on {told.backend}, one image."
+        self.times_note.textContent = why
 
     def _costs(self, times) -> None:
         rows, network = [], self.network

@@ -303,7 +303,7 @@ def _build(row, whole: bool) -> None:
     _s["body"].replaceChildren()
     network = _s["network"]
     if row is None:
-        _s["page"] = Overview(go, network)
+        _s["page"] = Overview(go, network, lambda page: dom.run(_times(page)))
     elif not whole:
         _s["page"] = Layer(go, row, network)
     elif row.kind in WINDOWS:
@@ -312,6 +312,15 @@ def _build(row, whole: bool) -> None:
         _s["page"] = Steps(go, slide, ask, row, network)
     _s["page"].build(_s["body"])
     _crumbs(row, whole)
+
+
+async def _times(page) -> None:
+    """How long each layer takes, measured when somebody looks."""
+    host = _s["host"]
+    try:
+        page.show_times(await host.ask("times", model=_s["network"].model))
+    except (EngineError, EngineGoneError) as error:
+        print("times:", error)
 
 
 def _outline(answer) -> None:
@@ -347,9 +356,8 @@ def _places(reading) -> None:
     box.replaceChildren()
     box.hidden = not places
     for number, place in enumerate(places):
-        button = dom.make(
-            "button", place.text(), box, type="button", class_="place", data_testid=f"inside-place-{number}"
-        )
+        button = dom.make("button", place.text(), box, type="button", class_="place")
+        button.setAttribute("data-testid", f"inside-place-{number}")
         button.setAttribute("aria-label", f"Digit {number + 1} of {len(places)}: {place.text()}")
         button.setAttribute("aria-pressed", "true" if number == reading.chosen else "false")
         dom.listen(button, "click", _place_chooser(number))

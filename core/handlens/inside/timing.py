@@ -1,0 +1,145 @@
+"""How long each layer takes for one image, on the backend that the model computes on.
+
+What is timed is the plan that answers, op by op: there, a batch norm is folded into the convolution before it, and an
+activation, with the compiled kernels also a max pooling, is done while its input is in the cache. Such a layer has no
+time of its own, and ``inside`` says whose time holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backends import Program, drive
+from ..backends.numpy_backend import NumpyProgram
+from ..errors import BackendError
+from ..graph import Array
+from ..model import Sequential
+from .steps import one_image
+
+__all__ = ["Times", "layer_times", "layer_times_async"]
+
+BUDGET = 0.05  # seconds for all rounds
+ROUNDS = 15
+LEAST = 2e-4  # seconds that a timed turn of one op should take: a browser's clock has ticks of 0.1 ms, or coarser
+MOST_TURNS = 64
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of each layer for one image.
+
+    layers: by name, in order; None where a layer has no time of its own: then ``inside`` names the layer whose time
+    holds it, or "" where nothing is computed (flatten, dropout). rounds: of which the times are medians.
+    total: of one run of the whole plan, None where it cannot be told. why: the reason, where nothing can be told."""
+
+    backend: str
+    layers: dict[str, float | None]
+    inside: dict[str, str]
+    total: float | None
+    rounds: int
+    why: str = ""
+
+
+def layer_times(model: Sequential, x: Array, budget: float = BUDGET) -> Times:
+    """Medians of a few runs within ``budget`` seconds, on one image (see :func:`layer_times_async`)."""
+    return drive(_layer_times(model, x, budget, cooperative=False))
+
+
+async def layer_times_async(model: Sequential, x: Array, budget: float = BUDGET) -> Times:
+    """:func:`layer_times` for an event loop, which has its turn after every round.
+
+    A backend that runs a plan as a whole (WebGPU) cannot tell one layer from another: every time is None then.
+    Raises ShapeError for an image that does not fit.
+    """
+    return await _layer_times(model, x, budget, cooperative=True)
+
+
+async def _layer_times(model: Sequential, x: Array, budget: float, cooperative: bool) -> Times:
+    image, backend = one_image(model, x), model.backend
+    names = [layer.name for layer in model.layers]
+    if backend.suspends or backend.works_ahead:
+        why = f"{backend.name} takes the whole network as one order: it does not tell how long a part of it took"
+        return Times(backend.name, dict.fromkeys(names), {}, None, 0, why)
+    shared = {"parameters": model.parameters, "state": model.state}
+    plan = model.plan(1, image.shape[1:])
+    program = await backend.load(plan, {name: array for name, array in shared.items() if name in plan.buffers})
+    try:
+        backend.upload(program, "input", image)
+        backend.prepare(program)
+        calls = calls_of(model, program)
+        rounds, totals = await timed([run for _, run in calls], lambda: backend.run(program), budget, cooperative)
+    finally:
+        backend.close(program)
+    found: dict[str, float | None] = dict.fromkeys(names)
+    for k, (layer, _) in enumerate(calls):
+        if layer in found:
+            found[layer] = (found[layer] or 0.0) + 1e3 * statistics.median(taken[k] for taken in rounds)
+    total = 1e3 * statistics.median(totals)
+    return Times(backend.name, found, holders(model, found), total, len(rounds))
+
+
+def calls_of(model: Sequential, program: Program) -> list[tuple[str, Callable[[], None]]]:
+    """The ops of a loaded plan, each with its layer's name and a function that runs it alone."""
+    if isinstance(program, NumpyProgram):
+        return list(zip((step.layer for step in program.plan.steps), program.steps, strict=True))
+    from ..backends.native.backend import NativeBackend, NativeProgram  # imported only where it is used
+
+    backend = model.backend
+    assert isinstance(program, NativeProgram) and isinstance(backend, NativeBackend)
+    run_part, address = backend.library.c.hl_run_part, program.address
+
+    def call(k: int) -> Callable[[], None]:
+        def run() -> None:
+            if error := run_part(address, k, k + 1):
+                raise BackendError(f"the compiled kernels stopped (error {error})")
+
+        return run
+
+    return [(made.layer, call(k)) for k, made in enumerate(program.lowered.steps)]
+
+
+async def timed(
+    calls: list[Callable[[], None]], whole: Callable[[], None], budget: float, cooperative: bool
+) -> tuple[list[list[float]], list[float]]:
+    """Seconds of each call, a list a round, and of the whole, one a round: at least one, more while there is time.
+
+    No op of an inference plan writes over what it reads, so that each may be repeated until the clock can tell.
+    """
+    whole()  # everything is in its place, and in the caches
+    began, turns = time.perf_counter(), [1] * len(calls)
+    rounds: list[list[float]] = []
+    totals: list[float] = []
+    while not rounds or (len(rounds) < ROUNDS and time.perf_counter() - began < budget):
+        start = time.perf_counter()
+        whole()
+        totals.append(time.perf_counter() - start)
+        taken = []
+        for k, call in enumerate(calls):
+            start = time.perf_counter()
+            for _ in range(turns[k]):
+                call()
+            spent = time.perf_counter() - start
+            taken.append(spent / turns[k])
+            turns[k] = int(np.clip(LEAST / max(taken[k], 1e-9), 1, MOST_TURNS))
+        rounds.append(taken)
+        if cooperative:
+            await asyncio.sleep(0)
+    return rounds[1:] or rounds, totals  # the first was one turn each: too short for a coarse clock
+
+
+def holders(model: Sequential, found: dict[str, float | None]) -> dict[str, str]:
+    """For every layer without a time: the layer before it in whose time it is, "" where it computes nothing."""
+    graph, held, last = model.graph(1), dict[str, str](), ""
+    computing = {node.layer for node in graph.nodes if not node.op.view}
+    for name, taken in found.items():
+        if taken is not None:
+            last = name
+        else:
+            held[name] = last if name in computing else ""
+    return held

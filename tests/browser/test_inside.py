@@ -1,0 +1,250 @@
+"""Look inside: from the whole network to one product and back to the pixels, by mouse and by keyboard alone.
+
+The page is started once for nearly all of it, which takes longer than everything that is then done on it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from looks import no_sideways_scroll, violations
+
+SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
+SHOWN = "document.getElementById('inside-view').dataset.shown"
+
+
+@pytest.fixture
+def inside(desk: Any) -> Iterator[Any]:
+    """The shared desk with a seven, the view open; afterwards back at the drawing."""
+    desk.stroke(SEVEN)
+    desk.rested()
+    desk.get("view-inside").click()
+    at(desk, "")
+    yield desk
+    desk.get("view-draw").click()
+    desk.page.wait_for_function("document.documentElement.dataset.view === 'draw'")
+
+
+def at(desk: Any, place: str) -> None:
+    """Wait until the view shows a place, as "layer cell", for the drawing as it stands."""
+    desk.page.wait_for_function(
+        """(place) => {
+          const root = document.getElementById("inside-view");
+          return root && root.dataset.version === String(pad.version()) && root.dataset.shown === place.trim();
+        }""",
+        arg=place,
+        timeout=30_000,
+    )
+
+
+def numbers(desk: Any, table: str) -> list[float]:
+    """The numbers of a small matrix, row by row."""
+    texts = desk.page.locator(f"{table} td").all_inner_texts()
+    return [float(text.replace("\u2212", "-")) for text in texts]
+
+
+def test_from_a_drawing_to_one_product_and_back_to_the_pixels(inside: Any, tmp_path: Path) -> None:
+    page = inside.page
+    for name in ("input", "conv1", "pool1", "conv4", "flatten1", "dense1", "softmax1"):
+        assert inside.get(f"step-{name}").is_visible()
+    before = page.evaluate("document.querySelectorAll('.maps')[1].toDataURL()")
+    inside.stroke([(6, 24), (22, 24)])  # the pad is still at hand, and everything follows
+    inside.settled()
+    at(inside, "")
+    assert page.evaluate("document.querySelectorAll('.maps')[1].toDataURL()") != before
+    inside.get("undo").click()
+    inside.settled()
+    at(inside, "")
+    assert page.evaluate("document.querySelectorAll('.maps')[1].toDataURL()") == before
+
+    inside.get("step-conv2").click()
+    at(inside, "conv2 layer")
+    assert "one matrix for each of the 16 maps of pool1" in inside.get("kernel").inner_text()
+    assert page.locator(".channels tbody tr").count() == 6
+    inside.get("all-channels").click()
+    assert page.locator(".channels tbody tr").count() == 16
+    inside.get("gallery").press("ArrowRight")
+    at(inside, "conv2 layer 1")
+    inside.get("gallery").press("Enter")
+    page.wait_for_function(SHOWN + ".startsWith('conv2 cell 1.')")
+    patch, kernel, product = (numbers(inside, f"[data-testid=equation] .matrix >> nth={k}") for k in range(3))
+    assert len(patch) == len(kernel) == len(product) == 9
+    for a, b, c in zip(patch, kernel, product, strict=True):
+        assert c == pytest.approx(a * b, abs=0.02)  # two decimals are shown
+    assert inside.get("field").is_visible()
+
+    inside.get("chain").locator(".num").first.click()  # the convolution's own number
+    inside.get("level-0").wait_for()
+    level = 0
+    while "input" not in (inside.get(f"level-{level}").locator("h4").inner_text()):
+        inside.get(f"level-{level}").locator("[data-term]").first.click()
+        level += 1
+        inside.get(f"level-{level}").wait_for()
+        assert level < 12
+    pixel = inside.get("field").bounding_box()
+    pad = inside.get("pad").bounding_box()
+    assert 0 < pixel["width"] < pad["width"] / 8
+    assert (
+        "stroke 1" in inside.get(f"level-{level}").inner_text() or "0.0000" in inside.get(f"level-{level}").inner_text()
+    )
+
+    inside.get("copy-0").click()
+    program = inside.get("level-0").locator("textarea")
+    program.wait_for()
+    text = program.input_value()
+    shown = inside.get("level-0").locator("h4 b").inner_text().replace("\u2212", "-")
+    made = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
+    assert float(made.splitlines()[0].split("=")[1]) == pytest.approx(float(shown), abs=1e-4)
+
+    page.keyboard.press("Escape")  # one level up
+    inside.get(f"level-{level}").wait_for(state="detached")
+    inside.get("certificate-close").click()
+    inside.get("certificate").wait_for(state="hidden")
+    page.go_back()
+
+
+def test_by_keyboard_alone(inside: Any) -> None:
+    page = inside.page
+    inside.get("step-conv1").focus()
+    page.keyboard.press("Enter")
+    at(inside, "conv1 layer")
+    assert page.evaluate("document.activeElement.dataset.testid") == "gallery"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    at(inside, "conv1 layer 2")
+    page.keyboard.press("Enter")
+    page.wait_for_function(SHOWN + ".startsWith('conv1 cell 2.')")
+    page.wait_for_function("document.activeElement.dataset.testid === 'lens-source'")
+    row, column = map(int, page.evaluate(SHOWN).split(".")[1:])
+    page.keyboard.press("ArrowDown" if row < 12 else "ArrowUp")
+    row += 1 if row < 12 else -1
+    at(inside, f"conv1 cell 2.{row}.{column}")
+    page.wait_for_function("(text) => document.getElementById('live').textContent.includes(text)", arg="Patch row 1: ")
+    said = page.locator("#live").text_content()
+    assert "sum" in said and "Batch norm" in said and f"written to row {row + 1}, column {column + 1}" in said
+    page.keyboard.press("Enter")
+    inside.get("level-0").wait_for()
+    page.wait_for_function("document.activeElement.classList.contains('level-title')")
+    page.keyboard.press("Tab")  # the list of terms, which can be scrolled
+    page.keyboard.press("Tab")  # the first of them
+    page.keyboard.press("Enter")
+    inside.get("level-1").wait_for()
+    assert "input" in inside.get("level-1").locator("h4").inner_text()
+    for _ in range(2):
+        page.keyboard.press("Escape")
+    inside.get("certificate").wait_for(state="hidden")
+    page.keyboard.press("Escape")
+    at(inside, "conv1 layer 2")
+    page.keyboard.press("Escape")
+    at(inside, "")
+
+
+def test_pooling_side_by_side_and_the_other_steps(inside: Any) -> None:
+    page = inside.page
+    page.evaluate(
+        "location.hash = location.hash.replace('#inside', '#inside?layer=pool1&cell=0.5.5').replace('5?', '5&')"
+    )
+    at(inside, "pool1 cell 0.5.5")
+    assert "Max pooling used here" in inside.get("lens-target").locator("xpath=..").inner_text()
+    assert "Average pooling for comparison" in inside.get("lens-target-2").locator("xpath=..").inner_text()
+    window = numbers(inside, "[data-testid=equation] .matrix")
+    shown = inside.get("equation").locator(".named:not(:has(table))").all_inner_texts()
+    largest, mean = (float(text.split("\n")[-1].replace("\u2212", "-")) for text in shown)
+    assert largest == max(window) and mean == pytest.approx(sum(window) / 4, abs=0.01)
+    assert page.locator("[data-mark=winner]").count() == 1
+    inside.get("lens-next").click()
+    at(inside, "pool1 cell 0.5.6")
+    inside.get("lens-play").click()
+    page.wait_for_function(SHOWN + " === 'pool1 cell 0.5.8'", timeout=10_000)
+    inside.get("lens-play").click()
+
+    for layer, cell, words in (
+        ("bn1", "1.3.4", "deviation"),
+        ("relu1", "1.3.4", "below 0"),
+        ("flatten1", "70", "index"),
+        ("dense1", "3", "terms above 0"),
+        ("softmax1", "7", "sum of all"),
+    ):
+        page.evaluate(f"location.hash = '#inside?layer={layer}&cell={cell}'")
+        at(inside, f"{layer} cell {cell}")
+        assert words in inside.get("inside-body").inner_text()
+    shares = page.locator(".terms tbody tr td:nth-child(5)").all_inner_texts()[:-1]
+    assert sum(float(share.removesuffix(" %")) for share in shares) == pytest.approx(100, abs=0.2)
+    inside.get("inside-model").select_option("ann")
+    at(inside, "")  # this network has other layers
+    inside.get("step-dense1.linear").click()
+    inside.get("neuron-weights").wait_for()
+    inside.get("gallery").press("Enter")
+    at(inside, "dense1.linear cell 0")
+    assert page.locator(".terms tbody tr").count() == 41  # forty terms, and the others as one
+    inside.get("inside-model").select_option("digits")
+    page.wait_for_function("document.getElementById('inside-view').dataset.shown === ''")
+
+
+def test_a_link_leads_back_to_the_same_number(inside: Any, new_desk: Callable[..., Any]) -> None:
+    page = inside.page
+    inside.get("step-conv1").click()
+    at(inside, "conv1 layer")
+    inside.get("gallery").press("Enter")
+    page.wait_for_function(SHOWN + ".startsWith('conv1 cell 0.')")
+    inside.get("chain").locator(".num").first.click()
+    inside.get("level-0").wait_for()
+    place, address = page.evaluate(SHOWN), page.url.partition("#")[2]
+    assert "ink=" in address and "of=conv1" in address
+    level = inside.get("level-0").inner_text()
+    for _ in range(3):
+        page.go_back()
+    at(inside, "")
+    for _ in range(3):
+        page.go_forward()
+    at(inside, place)
+    other = new_desk(viewport={"width": 320, "height": 640}).open("#" + address)
+    at(other, place)
+    assert other.get("level-0").inner_text() == level
+    assert other.flat() == inside.flat()
+    no_sideways_scroll(other)
+    other.page.reload()
+    other.ready()
+    at(other, place)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_inside(inside: Any, axe: str, scheme: str) -> None:
+    page = inside.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    try:
+        assert violations(inside, axe) == []
+        places = ["conv2 layer 3", "conv4 cell 3.0.0", "pool1 cell 2.4.4", "flatten1 cell 9", "softmax1 cell 7"]
+        for place in places if scheme == "light" else places[:2]:
+            layer, kind, cell = place.split(" ")
+            more = "&of=conv4:3.0.0" if layer == "conv4" else ""
+            page.evaluate(f"location.hash = '#inside?layer={layer}&cell={cell}{more}'")
+            at(inside, place)
+            if kind == "cell" and layer == "conv4":
+                inside.get("level-0").wait_for()
+                page.set_viewport_size({"width": 320, "height": 640})
+                no_sideways_scroll(inside)
+                page.set_viewport_size({"width": 1280, "height": 900})
+                inside.get("lens-play").click()  # no motion is wanted: one step, and it stands
+                at(inside, "conv4 cell 3.0.1")
+                assert inside.get("lens-play").inner_text() == "Play"
+                place = "conv4 cell 3.0.1"
+            assert violations(inside, axe) == [], place
+    finally:
+        page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+
+
+def test_a_click_on_the_strip_opens_that_map(desk: Any) -> None:
+    desk.stroke(SEVEN)
+    desk.rested()
+    canvas = desk.page.locator("#strip-body .layer:has(b:text-is('pool1')) canvas")
+    canvas.click(position={"x": 60, "y": 8})
+    desk.page.wait_for_function("document.documentElement.dataset.view === 'inside'")
+    at(desk, "pool1 layer 1")
+    desk.page.go_back()
+    desk.page.wait_for_function("document.documentElement.dataset.view === 'draw'")

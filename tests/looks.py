@@ -1,0 +1,19 @@
+"""What several tests look at: the axe rules, and whether a page scrolls sideways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def violations(desk: Any, axe: str) -> list[str]:
+    """What axe finds on the page as it stands."""
+    desk.page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished)).then(() => {})")
+    desk.page.evaluate(axe)  # by the debugger's door: the page's own policy lets no script in
+    found = desk.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert len(found["passes"]) > 15  # it did look
+    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found["violations"] for node in v["nodes"]]
+
+
+def no_sideways_scroll(desk: Any) -> None:
+    width = desk.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert width[0] <= width[1]

@@ -1,0 +1,260 @@
+"""What the page asks about reasons and at the operating table: every answer against the core that it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import Any
+
+import numpy as np
+import pytest
+from handlens.errors import DataError
+from handlens.inside import attribution, handmade, jobs, operate, views, why
+from handlens.inside.patches import excitement
+from handlens.inside.session import QUESTIONS, Session
+from handlens.inside.table import Table
+from handlens.teach import Examples
+from unit.inside_tools import samples, shipped
+
+
+async def sample(name: str, folder: str) -> Examples:
+    """A part of the samples, as the engine would fetch them."""
+    assert folder == "samples/"
+    images, labels = samples(name)
+    return Examples(images[:150], labels[:150])
+
+
+def session(*names: str) -> Session:
+    image = samples()[0][5].astype(np.float32) / 255
+    return Session({name: shipped(name) for name in names}, {"image": image}, sample)
+
+
+def asked(question: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    async def ask() -> dict[str, Any]:
+        return await question
+
+    return asyncio.run(ask())
+
+
+def plain(value: object) -> bool:
+    """Whether the engine can pack it: plain values, lists, dicts with names, arrays."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and plain(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(plain(inner) for inner in value)
+    return value is None or isinstance(value, str | bool | int | float | np.ndarray)
+
+
+def test_why_gives_the_maps_of_the_core() -> None:
+    here = session("digits", "ann")
+    image = here.image()
+    best = int(here.model("digits").predict(image[None]).argmax())
+    found = asked(why.why(here, "digits"))
+    assert plain(found) and found["target"] == best and found["layer"] == "relu4" and found["refusal"] == ""
+    np.testing.assert_allclose(found["saliency"], attribution.saliency(here.model("digits"), image, best), atol=1e-6)
+    np.testing.assert_allclose(found["cam"], attribution.grad_cam(here.model("digits"), image, best), atol=1e-6)
+    assert set(found["methods"]) == {"saliency", "grad_cam", "occlusion"}
+    other = asked(why.why(here, "digits", target=3, layer="conv1"))
+    np.testing.assert_allclose(other["cam"], attribution.grad_cam(here.model("digits"), image, 3, "conv1"), atol=1e-6)
+    flat = asked(why.why(here, "ann", 2))
+    assert flat["cam"] is None and '"ann" has none' in flat["refusal"] and flat["saliency"].shape == (28, 28)
+    with pytest.raises(DataError):
+        asked(why.why(here, "ann", 2, "conv1"))
+
+
+def test_a_newer_occlusion_takes_the_place_of_the_older() -> None:
+    here = session("cnn-small")
+
+    async def both() -> list[dict[str, Any]]:
+        first = asyncio.ensure_future(why.occluded(here, "cnn-small", 1))
+        same = asyncio.ensure_future(why.occluded(here, "cnn-small", 1))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        told = await jobs.progress(here, "occluded")
+        second = asyncio.ensure_future(why.occluded(here, "cnn-small", 2))
+        found = [await first, await same, await second, told]
+        third = asyncio.ensure_future(why.occluded(here, "cnn-small", 2, stride=1))
+        await asyncio.sleep(0)
+        await jobs.stop(here, "occluded")
+        return [*found, await third, await jobs.progress(here, "occluded")]
+
+    first, same, second, told, stopped, after = asyncio.run(both())
+    assert first == same == stopped == {"cancelled": True} and plain(second)
+    assert told["running"] and not after["running"]
+    assert not second["cancelled"] and second["target"] == 2
+    np.testing.assert_allclose(
+        second["map"], attribution.occlusion(here.model("cnn-small"), here.image(), 2).map, atol=1e-6
+    )
+
+
+def test_the_patches_come_with_their_pixels_and_are_found_once_for_all_kernels() -> None:
+    here = session("cnn-small")
+
+    async def all_three() -> list[dict[str, Any]]:
+        two = await asyncio.gather(*(why.excited(here, "cnn-small", "conv2", k, "samples/", 4) for k in (3, 5)))
+        kept = here.kept["excited"]
+        again = await why.excited(here, "cnn-small", "conv2", 7, "samples/")
+        assert here.kept["excited"] is kept
+        here.model("cnn-small")._array("conv2.weight")[7] = 0.0
+        here.model("cnn-small")._array("conv2.bias")[7] = -1.0
+        return [*two, again, await why.excited(here, "cnn-small", "conv2", 7, "samples/")]
+
+    images, labels = (part[:150] for part in samples())
+    expected = excitement(shipped("cnn-small"), "conv2", images, labels)
+    *found, changed = asyncio.run(all_three())
+    for answer, kernel, count in zip(found, (3, 5, 7), (4, 4, 9), strict=True):
+        assert plain(answer) and answer["images"] == 150
+        assert [patch["image"] for patch in answer["patches"]] == [p.image for p in expected.patches(kernel, count)]
+        for patch in answer["patches"]:
+            np.testing.assert_allclose(patch["pixels"], images[patch["image"]] / 255, atol=1e-6)
+            assert patch["label"] == labels[patch["image"]] and len(patch["box"]) == 4
+    assert (
+        changed["dead"] == [7]
+        and changed["patches"] == []
+        and changed["sentences"][0].startswith("Dead: conv2 kernel 8")
+    )
+
+
+def test_hand_made_kernels_stand_beside_the_learned_ones() -> None:
+    here = session("digits")
+    found = asked(why.hand_made(here))
+    assert plain(found) and [entry["name"] for entry in found["kernels"]] == list(handmade.HANDMADE)
+    assert found["size"] == [3, 3] and found["nearest"] == [] and found["kernels"][0]["map"].shape == (26, 26)
+    beside = asked(why.hand_made(here, "digits", "conv2", 4, 6))
+    weights = here.model("digits")._array("conv2.weight")[:, 6]
+    name, cosine = handmade.nearest(weights[4])
+    assert beside["nearest"][4][0] == name and beside["nearest"][4][1] == pytest.approx(cosine)
+    assert beside["cosines"] == pytest.approx(list(handmade.resemblance(weights[4]).values()))
+    assert asked(why.hand_made(here, "digits", "conv1"))["size"] == [5, 5]
+    with pytest.raises(DataError, match="32 kernels over 16 maps"):
+        asked(why.hand_made(here, "digits", "conv2", 0, 16))
+
+
+def test_the_table_is_edited_by_name_and_seen_by_every_view() -> None:
+    here = session("cnn-small")
+    first = asked(operate.table(here, "cnn-small"))
+    assert plain(first) and first["changes"] == [] and first["name"] == "cnn-small*"
+    np.testing.assert_array_equal(first["before"], first["after"])
+    kinds = {row["name"]: row for row in first["layers"]}
+    assert kinds["conv1"]["activation"] == "relu" and kinds["conv1"]["strides"] == [1, 1]
+    assert kinds["pool1"]["pooling"] == "max" and kinds["dense1"]["activation"] is None
+    steps = [
+        ("weight", {"layer": "conv1", "index": [2, 0, 0, 1], "value": -0.5}),
+        ("kernel", {"layer": "conv1", "kernel": 4, "name": "Sobel x"}),
+        ("zero", {"layer": "conv2", "kernel": 1}),
+        ("pooling", {"layer": "pool1", "kind": "average"}),
+        ("activation", {"layer": "conv2", "kind": "tanh"}),
+    ]
+    mirror = Table(shipped("cnn-small"))
+    for action, arguments in steps:
+        found = asked(operate.edited(here, "cnn-small", action, **json.loads(json.dumps(arguments))))
+        assert not found["refused"]
+    mirror.set_weight("conv1", (2, 0, 0, 1), -0.5)
+    mirror.set_kernel("conv1", 4, handmade.kernel("Sobel x"), called="Sobel x")
+    mirror.zero_kernel("conv2", 1)
+    mirror.set_pooling("pool1", "average")
+    mirror.set_activation("conv2", "tanh")
+    assert found["changes"] == mirror.changes and found["undo"] == mirror.changes[-1]
+    np.testing.assert_array_equal(found["after"], mirror.model.predict(here.image()[None])[0])
+    seen = asyncio.run(here.trace("cnn-small*"))  # any view may look at the changed network
+    np.testing.assert_array_equal(seen["pool1"], mirror.model.trace(here.image()[None])["pool1"])
+    assert asked(why.why(here, "cnn-small*", 3))["saliency"].shape == (28, 28)
+    refused = asked(operate.edited(here, "cnn-small", "stride", layer="conv1", stride=2))
+    assert "16 maps of 2x2, 64 numbers, but dense1" in refused["refused"] and refused["changes"] == found["changes"]
+    assert "nothing is called 'swap'" in asked(operate.edited(here, "cnn-small", "swap"))["refused"]
+    assert asked(operate.edited(here, "cnn-small", "undo"))["redo"] == mirror.changes[-1]
+    assert asked(operate.edited(here, "cnn-small", "reset"))["changes"] == []
+    here.model("cnn-small")._array("conv1.weight")[0] *= (
+        1.1  # the model was taught: what lies on the table is out of date
+    )
+    assert asked(operate.edited(here, "cnn-small", "redo"))["changes"] == []
+
+
+def test_measuring_is_cancelled_by_the_next_edit() -> None:
+    here = session("cnn-small")
+
+    async def work() -> tuple[dict[str, Any], dict[str, Any]]:
+        await operate.edited(here, "cnn-small", "zero", layer="conv1", kernel=1)
+        first = asyncio.ensure_future(operate.measured(here, "cnn-small", "samples/"))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert (await jobs.progress(here, "measured"))["running"]
+        await operate.edited(here, "cnn-small", "zero", layer="conv1", kernel=5)
+        second = await operate.measured(here, "cnn-small", "samples/")
+        return await first, second
+
+    first, second = asyncio.run(work())
+    assert first == {"cancelled": True} and plain(second) and second["count"] == 150
+    mirror, (images, labels) = Table(shipped("cnn-small")), (part[:150] for part in samples())
+    mirror.zero_kernel("conv1", 1)
+    mirror.zero_kernel("conv1", 5)
+    expected = mirror.measure(images, labels)
+    assert (second["accuracy"], second["original"]) == (expected.accuracy, expected.original)
+    assert [entry["image"] for entry in second["flipped"]] == [flip.index for flip in expected.flipped]
+    assert second["flipped"][0]["pixels"].shape == (28, 28)
+
+
+def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
+    here = session("cnn-small", "ann")
+    refused = asked(operate.sized(here, "cnn-small", 40))
+    assert refused["probabilities"] is None and refused["image"].shape == (40, 40)
+    assert "built for 28x28 images and met 40x40" in refused["refused"]
+
+    async def made() -> list[dict[str, Any]]:
+        first = await operate.any_size(here, "cnn-small", "samples/")
+        return [
+            first,
+            await operate.any_size(here, "cnn-small", "samples/"),
+            await operate.any_size(here, "ann", "samples/"),
+        ]
+
+    found, again, none = asyncio.run(made())
+    assert plain(found) and again is found and found["count"] == 150 and found["refused"] == ""
+    assert set(found["accuracy"]) == {"as it is", "framed", "enlarged"} and found["original"] > 0.97
+    assert all(0.3 < share <= 1 for share in found["accuracy"].values())
+    assert '"ann" has no convolutions before a Flatten' in none["refused"]
+    for way in ("enlarged", "framed"):
+        answer = asked(operate.sized(here, "cnn-small~", 40, way))
+        assert answer["refused"] == "" and answer["probabilities"].sum() == pytest.approx(1.0, abs=1e-5)
+    strided = asked(operate.edited(here, "cnn-small~", "stride", layer="conv1", stride=2))
+    assert strided["refused"] == "" and strided["changes"] == ["conv1: stride 1 to 2"]
+
+
+def test_all_of_them_can_be_asked_by_name() -> None:
+    names = {
+        "why",
+        "occluded",
+        "excited",
+        "hand_made",
+        "table",
+        "edited",
+        "measured",
+        "any_size",
+        "sized",
+        "times",
+        "ablated",
+        "matched",
+    }
+    assert names | {"progress", "stop"} <= set(QUESTIONS)
+    here = session("cnn-small")
+    told = asked(views.answer(here, "times", {"model": "cnn-small"}))
+    assert (
+        plain(told)
+        and told["backend"] == "numpy"
+        and told["layers"]["conv1"] > 0
+        and told["inside"] == {"flatten1": ""}
+    )
+    asked(
+        views.answer(here, "edited", {"model": "cnn-small", "action": "pooling", "layer": "pool1", "kind": "average"})
+    )
+    shown = asked(views.answer(here, "network", {"model": "cnn-small*"}))
+    assert [row["kind"] for row in shown["rows"] if row["layer"] == "pool1"] == ["avg_pool"]
+    worth = asked(
+        views.answer(here, "ablated", {"model": "cnn-small", "layer": "conv1", "samples": "samples/", "count": 30})
+    )
+    assert plain(worth) and len(worth["kernels"]) == 8 and worth["count"] == 30
+    match = asked(views.answer(here, "matched", {"model": "cnn-small", "layer": "conv2"}))
+    assert match["maps"].shape == (16, 11, 11)
+    with pytest.raises(DataError, match="nobody to fetch"):
+        asked(why.excited(Session({"cnn-small": shipped("cnn-small")}, {"image": None}), "cnn-small", "conv1", 0, "x"))

@@ -1,0 +1,115 @@
+"""Why this answer: which pixels it hangs on, by three methods, each said in one line."""
+
+from ui import dom
+from ui.inside import parts
+from ui.inside.plate import Plate
+from ui.worker import EngineError, EngineGoneError
+
+SIDE = 196
+MAPS = (
+    ("saliency", "Saliency", "Where a little more or less ink would move the score most."),
+    ("signed", "Its sign", "More ink raises the score where it is orange, lowers it where it is blue."),
+    ("cam", "Grad-CAM", "Where the last maps speak for this class."),
+    ("occlusion", "Occlusion", "What the class loses where a small square is wiped out."),
+)
+
+
+class Why:
+    """`again()` asks anew, after another class was chosen."""
+
+    def __init__(self, host, network, again) -> None:
+        self.host, self.network, self.again = host, network, again
+        self.target, self.plates, self.version, self.answer = -1, {}, 0, None
+
+    def question(self) -> tuple:
+        """What to ask for each drawing."""
+        return "why", {"target": self.target}
+
+    def build(self, into) -> None:
+        """The choice of a class, and a plate for each method."""
+        line = dom.make("div", "", into, class_="transport")
+        label = dom.make("label", "Why, or why not: ", line)
+        self.choice = dom.make("select", "", label, data_testid="why-target")
+        dom.make("option", "the answer", self.choice, value="-1")
+        for k, name in enumerate(self.network.classes):
+            dom.make("option", name, self.choice, value=str(k))
+        dom.listen(self.choice, "change", lambda event: self._chosen())
+        self.words = dom.make("p", "", into, class_="words", data_testid="why-words")
+        box = dom.make("div", "", into, class_="plates why")
+        self.plates["input"] = Plate(box, "why-input", None, None, None, SIDE)
+        self.lines = {}
+        for name, title, words in MAPS:
+            plate = Plate(box, "why-" + name, None, None, None, SIDE)
+            plate.label(title, title)
+            self.plates[name] = plate
+            dom.make("p", words, plate.figure, class_="words")
+            self.lines[name] = dom.make("p", "", plate.figure, class_="rule")
+        self.said = dom.make("p", "", into, class_="words", role="status")
+
+    def focus(self) -> None:
+        """Where the keyboard goes when the page opens."""
+        self.choice.focus()
+
+    def _chosen(self) -> None:
+        self.target = int(self.choice.value)
+        self.again()
+
+    def update(self, answer, spoken: bool) -> None:
+        """Paint what is known at once; occlusion follows, since it reads the drawing some hundred times."""
+        self.answer = answer
+        self.version += 1
+        name = self.network.classes[int(answer.target)]
+        self.words.textContent = (
+            f"For {name}: score {parts.signed(answer.logit)}, probability {dom.percent(answer.probability)}. "
+            "The maps explain the score, before the softmax."
+        )
+        seen = self.host.reading.seen
+        if seen is not None:
+            self.plates["input"].paint(_Flat(seen, 28, 28), 1.0, 0, False)
+            self.plates["input"].label("What the network sees", "What the network sees")
+        self._map("saliency", answer.saliency, False)
+        self._map("signed", answer.signed, True)
+        self.plates["cam"].figure.hidden = not answer.cam
+        if answer.cam:
+            self._map("cam", answer.cam, False)
+        else:
+            self.said.textContent = f"No Grad-CAM: {answer.refusal}."
+        for method in ("saliency", "grad_cam", "occlusion"):
+            line = self.lines["cam" if method == "grad_cam" else method]
+            found = getattr(answer.methods, method)
+            line.textContent = found.rule
+            line.setAttribute("title", found.source)
+        dom.run(self._occlude(self.version))
+
+    def _map(self, name: str, packed, is_signed: bool) -> None:
+        plate, shape = self.plates[name], packed.shape
+        values = packed.values
+        peak = max([abs(float(value)) for value in values] + [1e-12])
+        plate.paint(_Flat(values, shape[0], shape[1]), peak, 0, is_signed)
+        title = next(title for key, title, _ in MAPS if key == name)
+        plate.label(f"{title}, largest {parts.number(peak, 4)}", title)
+
+    async def _occlude(self, version: int) -> None:
+        plate = self.plates["occlusion"]
+        try:
+            found = await self.host.ask("occluded", seconds=120, model=self.network.model, target=self.target)
+        except (EngineError, EngineGoneError) as error:
+            self.said.textContent = f"Occlusion could not be measured: {error}"
+            return
+        if found.cancelled or version != self.version or not plate.box.isConnected:
+            return
+        self._map("occlusion", found.map, True)
+        plate.box.setAttribute("data-version", str(self.host.pad.version()))
+
+
+class _Flat:
+    """One map, as plates want it."""
+
+    def __init__(self, values, height: int, width: int) -> None:
+        self.values = _Packed(values, height, width)
+        self.low = 0.0
+
+
+class _Packed:
+    def __init__(self, values, height: int, width: int) -> None:
+        self.values, self.shape = values, (1, height, width)

@@ -66,7 +66,7 @@ def test_it_keeps_to_its_budget_and_gives_the_loop_its_turns() -> None:
         found = await layer_times_async(model, samples()[0][0], budget=0.03)
         assert time.perf_counter() - began < 1.0
         watching.cancel()
-        assert len(turns) > found.rounds > 0
+        assert len(turns) >= found.rounds > 0
 
     asyncio.run(work())
 

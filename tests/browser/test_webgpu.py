@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import explained
 import numpy as np
 import pytest
 from gpu_inside import CELLS
 from gpu_page import GpuPage, RemoteBackend
+from handlens.inside.explain import Lens
 from op_cases import CASES, DIFFERENTIABLE, Case
 from parity_check import check_forward, check_gradients
 from playwright.sync_api import Browser
@@ -52,6 +55,12 @@ def test_forward(case: Case, remote: RemoteBackend) -> None:
 @pytest.mark.parametrize("case", DIFFERENTIABLE, ids=lambda c: c.id)
 def test_gradients(case: Case, remote: RemoteBackend) -> None:
     check_gradients(case, remote, BACKWARD)
+
+
+@pytest.mark.parametrize("name", ["digits", "cnn-small", "ann"])
+def test_every_number_is_the_sum_of_the_terms_shown(name: str, remote: RemoteBackend, mnist_dir: Path) -> None:
+    model = explained.shipped(name)
+    explained.check([Lens(model, explained.computed(model, explained.images()[0], remote))], explained.CELLS)
 
 
 def test_the_table_leaves_nothing_behind(remote: RemoteBackend) -> None:

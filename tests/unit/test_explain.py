@@ -11,7 +11,7 @@ from handlens.errors import DataError, ShapeError
 from handlens.inside import receptive
 from handlens.inside.explain import RULES, SUMS, Lens
 from handlens.inside.receptive import Box
-from handlens.inside.steps import KINDS, steps
+from handlens.inside.steps import KINDS, Step, steps
 from handlens.layers import (
     AvgPool2D,
     BatchNorm,
@@ -286,6 +286,14 @@ def test_sizes_agree_with_the_fields_away_from_the_edges() -> None:
             assert (box.height, box.width) == (size.height, size.width)
             assert box.top == size.offset[0] + middle[1] * size.strides[0]
             assert box.left == size.offset[1] + middle[2] * size.strides[1]
+
+
+def test_a_window_that_overhangs_the_edge_reads_what_is_there() -> None:
+    attrs = {"pool_size": [2, 2], "ceil_mode": True}  # as in imported networks: no layer of ours asks for it
+    step = Step("pool", "max_pool", (1, 3, 3), "input", (1, 5, 5), attrs)
+    assert step.window.out == (3, 3)
+    assert receptive.reads(step, [[0], [2], [1]]) == [[0], [4], [2, 3]]
+    assert receptive.boxed(receptive.reads(step, [[0], [0, 2], [2]])) == Box(0, 4, 5, 5)
 
 
 def test_a_cell_that_sees_padding_alone_has_an_empty_field() -> None:

@@ -216,6 +216,23 @@ def test_undo_redo_and_reset_walk_the_list() -> None:
     assert table.redo() == "" and len(table.changes) == 2
 
 
+def test_a_weight_drawn_along_a_scale_is_one_change() -> None:
+    table = Table(shipped("cnn-small"))
+    before, cell = table.model.parameters.copy(), (2, 0, 0, 1)
+    table.set_weight("conv1", (0, 0, 0, 0), 0.5)
+    for value in (0.1, 0.2, 0.3):
+        words = table.set_weight("conv1", cell, value, joined=True)
+    old = float(table.original._array("conv1.weight")[cell])
+    assert table.changes[1:] == [words] == [f"conv1 kernel 3, row 1, column 2: {old:.2f} to 0.30".replace("-", MINUS)]
+    assert table.model._array("conv1.weight")[cell] == np.float32(0.3) and table.version == 4
+    table.set_weight("conv1", cell, 0.4)  # not joined: a change of its own
+    assert len(table.changes) == 3 and table.undo() and table.undo() == words
+    table.set_weight("conv1", cell, 0.7, joined=True)
+    table.set_weight("conv1", cell, old, joined=True)  # back where it was
+    assert len(table.changes) == 1 and table.undo()
+    np.testing.assert_array_equal(table.model.parameters, before)
+
+
 def test_measuring_finds_the_flips() -> None:
     images, labels = (part[:120] for part in samples())
     model = shipped("cnn-small")

@@ -92,8 +92,8 @@ def changeable(found: Table, name: str) -> dict[str, Any]:
 async def edited(session: Session, model: str, action: str, **arguments: Any) -> Answer:
     """Change one thing; the answer is that of ``table``, ``refused`` saying why where nothing was changed.
 
-    action: weight (layer, index, value, parameter), zero (layer, kernel), kernel (layer, kernel, name of a hand-made
-    one, channel), pooling (layer, kind), stride (layer, stride), activation (layer, kind), undo, redo, reset.
+    action: weight (layer, index, value, parameter, joined), zero (layer, kernel), kernel (layer, kernel, name of a
+    hand-made one, channel), pooling (layer, kind), stride (layer, stride), activation (layer, kind), undo, redo, reset.
     """
     found = table_of(session, model)
 

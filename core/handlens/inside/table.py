@@ -162,11 +162,14 @@ class Table:
 
     # --- edits of weights
 
-    def set_weight(self, layer: str, index: Sequence[int], value: float, parameter: str = "weight") -> str:
+    def set_weight(
+        self, layer: str, index: Sequence[int], value: float, parameter: str = "weight", joined: bool = False
+    ) -> str:
         """Set one weight: ``index`` is (kernel, channel, row, column) of a convolution, (neuron, input) of a dense
         layer, (kernel,) with ``parameter="bias"``; counted from 0, as in the arrays. Returns the change in words,
-        which count from 1; "" where the weight has that value already. DataError where there is no such weight, or for
-        a value that is not finite."""
+        which count from 1; "" where the weight has that value already. joined: where the last change was of this very
+        weight, it becomes one change with this one, so that a weight drawn along a scale is undone in one step.
+        DataError where there is no such weight, or for a value that is not finite."""
         name = f"{layer}.{parameter}"
         array, at = self._parameter(name), tuple(int(k) for k in index)
         if len(at) != array.ndim or any(not 0 <= k < n for k, n in zip(at, array.shape, strict=True)):
@@ -179,6 +182,12 @@ class Table:
         if new == old:
             return ""
         where = self._place_words(layer, parameter, at)
+        if joined and self._done and not self._undone and [v[:2] for v in self._done[-1].values] == [(name, at)]:
+            old = np.float32(self._done.pop().values[0][2])
+            if new == old:  # back where it was: no change at all
+                array[at] = new
+                self.version += 1
+                return ""
         return self._edit(Change(f"{where}: {number(float(old))} to {number(float(new))}", ((name, at, old, new),)))
 
     def set_kernel(self, layer: str, kernel: int, values: Array, channel: int | None = None, called: str = "") -> str:

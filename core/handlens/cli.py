@@ -64,6 +64,16 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--program", action="store_true", help="print a NumPy program that makes the number again")
 
 
+def add_why(parser: argparse.ArgumentParser) -> None:
+    """Options of ``why``."""
+    parser.add_argument("weights", help="a .safetensors file of a Handlens model")
+    parser.add_argument("image", help="an image file, or a .npy array, white on black")
+    parser.add_argument("--digit", type=int, default=0, help="which digit of the image, from 0 (default 0)")
+    parser.add_argument("--target", type=int, default=-1, help="the class asked about (default: the most probable one)")
+    parser.add_argument("--method", choices=("all", "saliency", "grad-cam", "occlusion"), default="all")
+    parser.add_argument("--layer", default="", help="the convolution of grad-cam (default: the last one)")
+
+
 def add_summary(parser: argparse.ArgumentParser) -> None:
     """Options of ``summary``."""
     parser.add_argument("model", help="a named network, or a .safetensors file")
@@ -108,6 +118,7 @@ COMMANDS = {
     "evaluate": (add_evaluate, "accuracy and calibration on the 10,000 MNIST test images, or on drawn digits"),
     "predict": (add_predict, "read digits from image files"),
     "explain": (add_explain, "how one number of a network came about, term by term, or as a NumPy program"),
+    "why": (add_why, "which pixels an answer hangs on: saliency, Grad-CAM and occlusion"),
     "summary": (add_summary, "shapes, parameters, multiply-adds and bytes per layer"),
     "index": (add_index, "list the models of a folder from their metadata"),
     "measure": (add_measure, "measure a model as train does at its end, and keep the figures in its file"),
@@ -117,7 +128,7 @@ COMMANDS = {
 }
 
 
-BACKENDS = ("train", "evaluate", "predict", "explain", "measure")  # commands that compute, and can say on what
+BACKENDS = ("train", "evaluate", "predict", "explain", "why", "measure")  # commands that compute, and can say on what
 
 
 def build_parser() -> argparse.ArgumentParser:

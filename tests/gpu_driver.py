@@ -20,11 +20,13 @@ def swiftshader(chromium: str) -> Path | None:
 def use_swiftshader(chromium: str) -> None:
     """Make wgpu-native, imported later in this process, find SwiftShader (a driver chosen by hand is left alone).
 
-    Chromium's own Vulkan loader is opened first, for machines that have none.
+    Chromium's own Vulkan loader is opened first, for machines that have none: in each process, also in one that has
+    the variable from the process that started it.
     """
     folder = swiftshader(chromium)
-    if folder is None or "VK_ICD_FILENAMES" in os.environ or "VK_DRIVER_FILES" in os.environ:
+    if folder is None or "VK_DRIVER_FILES" in os.environ:
         return
-    os.environ["VK_ICD_FILENAMES"] = str(folder / DRIVER)
+    if os.environ.setdefault("VK_ICD_FILENAMES", str(folder / DRIVER)) != str(folder / DRIVER):
+        return
     if (folder / LOADER).is_file():
         ctypes.CDLL(str(folder / LOADER), mode=ctypes.RTLD_GLOBAL)

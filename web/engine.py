@@ -108,7 +108,7 @@ def look_at(place: int) -> object:
     return pack({"place": place})
 
 
-def answer(name: str, readings: list, images: list, boxes: list, latest: int, started: float) -> object:
+def answer(name: str, readings: list, images: list, boxes: list, latest: int, started: float) -> dict:
     """What the core made of each digit of a drawing, and of all of them; `latest` is the one to look at first."""
     last["images"] = images
     look_at(latest)
@@ -127,22 +127,21 @@ def answer(name: str, readings: list, images: list, boxes: list, latest: int, st
         }
         for reading, image, box in zip(readings, images, boxes, strict=True)
     ]
-    return pack(
-        {
-            "blank": False,
-            "model": name,
-            "places": places,
-            "latest": latest,
-            "text": said.text,
-            "verdict": said.verdict,
-            "weakest": said.weakest,
-            "sentence": said.sentence,
-            "rejects": models[name].output_shape[0] > handlens.reading.DIGITS,
-            "ms": (time.perf_counter() - started) * 1e3,
-            "backend": models[name].backend.name,
-            "left": models[name].handed_over[-1] if models[name].handed_over else "",
-        }
-    )
+    return {
+        "blank": False,
+        "model": name,
+        "places": places,
+        "latest": latest,
+        "text": said.text,
+        "verdict": said.verdict,
+        "weakest": said.weakest,
+        "sentence": said.sentence,
+        "rejects": models[name].output_shape[0] > handlens.reading.DIGITS,
+        "ms": (time.perf_counter() - started) * 1e3,
+        "backend": models[name].backend.name,
+        "left": models[name].handed_over[-1] if models[name].handed_over else "",
+        "inside": False,
+    }
 
 
 async def judged(images: list, name: str) -> list:
@@ -173,10 +172,11 @@ def steps() -> object:
     )
 
 
-async def read(strokes: object, extent: float, name: str, without: str) -> object:
+async def read(strokes: object, extent: float, name: str, without: str, also: str = "") -> object:
     """Read a drawing: packed strokes in pad units, the pad `extent` units wide, with the model called `name`.
 
-    `without`: stages of the preparation to leave out, with commas between.
+    `without`: stages of the preparation to leave out, with commas between. `also`: what an open view asks about the
+    same drawing, as JSON of a question's name and its arguments; `inside` is its answer, in the same message.
     """
     started = time.perf_counter()
     drawn = handlens.strokes.unpack(np.asarray(strokes.to_py(), dtype=np.float32))
@@ -191,7 +191,12 @@ async def read(strokes: object, extent: float, name: str, without: str) -> objec
         readings = await judged([prepared.image for prepared in last["all"]], name)
     boxes = [[float(edge) / extent for edge in place.box] for place in places]
     latest = max(range(len(places)), key=lambda place: max(places[place].strokes))
-    return answer(name, readings, [prepared.image for prepared in last["all"]], boxes, latest, started)
+    found = answer(name, readings, [prepared.image for prepared in last["all"]], boxes, latest, started)
+    try:
+        found["inside"] = await asked(*json.loads(also)) if also else False
+    except (handlens.errors.HandlensError, KeyError):  # the view asks again, and shows what is wrong
+        found["inside"] = False
+    return pack(found)
 
 
 def spoiled(place: object, drawn: list, extent: float, without: list) -> object:
@@ -213,7 +218,7 @@ async def read_pixels(values: object, name: str) -> object:
         image = shown.reshape(28, 28)
         readings = await judged([image], name)
         last["all"] = [None]
-        return answer(name, readings, [image], [[]], 0, started)
+        return pack(answer(name, readings, [image], [[]], 0, started))
     if not whole:  # after a reload the file is gone; what the pad shows of it is still there
         remember_file(np.round(255 * (1 - shown.reshape(side, side))).astype(np.uint8), shown)
     found = handlens.numbers.candidates_of_image(file["pixels"])
@@ -223,7 +228,7 @@ async def read_pixels(values: object, name: str) -> object:
     last["all"] = [place.prepared for place in places]
     boxes = [file["overview"].share(place.box) if side > 28 else [] for place in places]
     images = [prepared.image for prepared in last["all"]]
-    return answer(name, [place.reading for place in places], images, boxes, 0, started)
+    return pack(answer(name, [place.reading for place in places], images, boxes, 0, started))
 
 
 def remember_file(pixels: object, shown: object) -> None:
@@ -326,11 +331,16 @@ def packed(value: object) -> object:
 
 async def inside(question: str, arguments: str) -> object:
     """Ask what a view wants to know of the network and the drawing read last; `arguments` are JSON."""
+    return pack(await asked(question, json.loads(arguments)))
+
+
+async def asked(question: str, arguments: dict) -> object:
+    """The core's answer to a view."""
     from handlens.inside import views  # when a view is first opened: the answer does not wait for it
 
     if looking["session"] is None:
         looking["session"] = views.Session(models, last, sample)
-    return pack(packed(await views.answer(looking["session"], question, json.loads(arguments))))
+    return packed(await views.answer(looking["session"], question, arguments))
 
 
 # -- which backend computes --------------------------------------------------------------------------------------------

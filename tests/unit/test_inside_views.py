@@ -172,6 +172,8 @@ def test_what_is_not_there_is_said(session: views.Session) -> None:
         ask(session, "nothing")
     with pytest.raises(DataError, match="no model 'gpt' is loaded; there are: digits"):
         ask(session, "network", model="gpt")
+    with pytest.raises(DataError, match="has no layer 'conv9'; there are: input, conv1"):
+        ask(session, "cell", model="digits", layer="conv9", index=[0])
 
 
 def test_an_op_alone_is_the_layers_op() -> None:

@@ -48,8 +48,9 @@ def show(reading) -> None:
     hand.show(reading)
     if reading.blank and engine.state != "ready":
         answer.waiting(engine)
-    bars.show(reading)
-    seen.show(reading)
+    if views.current() == "draw":  # else nobody sees them
+        bars.show(reading)
+        seen.show(reading)
     actions.refresh()
     if reading.blank:
         models.clear()
@@ -279,6 +280,9 @@ async def follow_link() -> None:
 def view_opened() -> None:
     """What fell behind while another view was open catches up."""
     if state["behind"] and views.current() == "draw":
+        if state["reading"] is not None:
+            bars.show(state["reading"])
+            seen.show(state["reading"])
         reader.changed()
 
 
@@ -367,6 +371,7 @@ numbers.setup(lambda: state["seen"])
 picture.setup(engine, lambda: reader.model)
 hand.setup(engine, table, reader.changed)
 views.setup(views.Host(engine, table, reader, choose_model, remember, view_opened, look_at))
+reader.also = views.question
 theme.setup([seen.repaint, strip.repaint, gallery.repaint, views.repaint])
 strip.clear()
 state["wired"] = True

@@ -45,6 +45,7 @@ class Reading:
         self.version, self.without, self.early = version, without, early
         self.blank = result is None or result.blank
         self.places, self.chosen, self.ms, self.model, self.rejects = [], 0, 0.0, "", False
+        self.inside = False  # the answer to what a view has asked along with the reading
         self.backend = self.left = ""  # what computed it, and why another backend was left before
         self.text, self.verdict, self.sentence, self.weakest, self.latest = "?", "blank", "", 0, 0
         if not self.blank:
@@ -53,6 +54,7 @@ class Reading:
             self.text, self.verdict, self.sentence = result.text, result.verdict, result.sentence
             self.ms, self.model, self.rejects = result.ms, result.model, result.rejects
             self.backend, self.left = result.backend, result.left
+            self.inside = False if early else result.inside
 
     def keep_choice(self, before) -> None:
         """Look at the digit that `before`, a reading of the same drawing or None, was about."""
@@ -80,6 +82,7 @@ class Reader:
     def __init__(self, engine, show, settle, chosen) -> None:
         self.engine, self.show, self.settle, self.chosen = engine, show, settle, chosen
         self.model = ""
+        self.also = None  # gives what an open view asks about the same drawing: the question and its arguments, as JSON
         self.without = ""  # stages of the preparation that are switched off, with commas between
         self.waiting = self.running = False
 
@@ -135,5 +138,6 @@ class Reader:
         if kind == "picture":
             return Reading(version, await self.engine.call("read_pixels", pad.values(), self.model))
         without = self.without
-        result = await self.engine.call("read", pad.flat(), pad.extent, self.model, without)
+        also = self.also() if self.also else ""
+        result = await self.engine.call("read", pad.flat(), pad.extent, self.model, without, also)
         return Reading(version, result, without)

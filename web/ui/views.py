@@ -1,7 +1,9 @@
 """The views beside the drawing: which there are, which one is open, and their files, fetched when first opened.
 
 A view's module offers `setup(host)`, `open(said)` with what the address says, `close()`, `changed(reading)` at every
-answer, `engine_changed()`, `repaint()` after a change of theme, and `state()`, what the address is to remember.
+answer, `engine_changed()`, `repaint()` after a change of theme, `state()`, what the address is to remember, and
+`question()`: what to ask about each new drawing in the same message as its reading, or None; `reading.inside` is the
+answer.
 """
 
 import asyncio
@@ -80,6 +82,13 @@ def state() -> dict:
     """What the open view wants the address to remember."""
     module = _loaded.get(current())
     return module.state() if module else {}
+
+
+def question() -> str:
+    """What the open view asks about every new drawing, as JSON; "" for nothing."""
+    module = _loaded.get(current())
+    found = module.question() if module else None
+    return json.dumps(found) if found else ""
 
 
 def changed(reading) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..graph import Array, Attrs, Binding
 from ..ops.table import find
 from .steps import Step, steps
@@ -60,8 +61,11 @@ class Anatomy:
         self.costs = costs(model, self.rows)
 
     def row(self, key: str) -> str:
-        """The row that a key of the trace stands for."""
-        return self.aliases.get(key, key)
+        """The row that a key of the trace stands for; DataError where there is none."""
+        row = self.aliases.get(key, key)
+        if row and row not in self.rows:
+            raise DataError(f"{self.model.name} has no layer {row!r}; there are: {', '.join(self.rows)}")
+        return row
 
     def image_behind(self, key: str) -> Step | None:
         """The step whose maps a vector lists, through flatten and dropout; None where it is no such list."""

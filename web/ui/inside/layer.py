@@ -189,7 +189,8 @@ class Layer:
         row, column = int(answer.cell[0]) + 1, int(answer.cell[1]) + 1
         more = f", the {STRONGEST} that add most" if len(order) > STRONGEST and not self.all else ""
         count = parts.many(len(order), "map")
-        text = f"Kernel {self.number + 1}: one matrix for each of the {count} of {answer.source}{more}"
+        each = f"one matrix for each of the {count} of" if len(order) > 1 else "its matrix for"
+        text = f"Kernel {self.number + 1}: {each} {answer.source}{more}"
         self.lines["head"].textContent = text
         self.lines["share"].textContent = f"adds at row {row}, column {column}"
 
@@ -202,7 +203,7 @@ class Layer:
         )
         table = dom.make("table", "", scroll, class_="channels")
         head = dom.make("tr", "", dom.make("thead", "", table))
-        for text in ("Map", answer.source, "matrix", "product, cell by cell summed"):
+        for text in ("Map", answer.source, "matrix", "slid over it"):
             dom.make("th", text, head, scope="col")
         self.lines["share"] = dom.make("th", "", head, scope="col", colspan="2")
         body = dom.make("tbody", "", table)
@@ -266,7 +267,7 @@ class Layer:
         for row in range(height):
             texts = [parts.number(values[first + k]) for k in range(row * width, min(count, (row + 1) * width))]
             rows.append([str(row + 1)] + texts)  # noqa: RUF005  (not in MicroPython)
-        heads = [""] + [str(k + 1) for k in range(width)]
+        heads = ["row"] + [str(k + 1) for k in range(width)]
         self.figures_body.innerHTML = parts.table(heads, rows, f"{self.row.name}, numbers")
 
 

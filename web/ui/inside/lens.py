@@ -29,10 +29,11 @@ class Lens:
         self.words = dom.make("p", "", into, class_="words")
         self._transport(into)
         plates = dom.make("div", "", into, class_="plates")
-        self.source = Plate(plates, "lens-source", self._move, self._point, self._unfold)
-        self.targets = [Plate(plates, "lens-target", None, self._to)]
+        side = 264 if self.pools else 336
+        self.source = Plate(plates, "lens-source", self._move, self._point, self._unfold, side)
+        self.targets = [Plate(plates, "lens-target", None, self._to, None, side)]
         if self.pools:
-            self.targets.append(Plate(plates, "lens-target-2", None, self._to))
+            self.targets.append(Plate(plates, "lens-target-2", None, self._to, None, side))
         self.equation = dom.make("div", "", into, class_="equation", data_testid="equation")
         self.chain = dom.make("p", "", into, class_="chain", data_testid="chain")
         self.channels = dom.make("div", "", into, class_="channel-bars", data_testid="channels")
@@ -325,7 +326,7 @@ class Lens:
         for row in range(shape[1]):
             texts = [parts.number(values[row * shape[2] + column]) for column in range(shape[2])]
             rows.append([str(row + 1)] + texts)  # noqa: RUF005  (not in MicroPython)
-        heads = [""] + [str(column + 1) for column in range(shape[2])]
+        heads = ["row"] + [str(column + 1) for column in range(shape[2])]
         self.figures.innerHTML = parts.table(heads, rows, "What the lens reads")
 
 
@@ -341,8 +342,8 @@ def named(name: str, matrix: str) -> str:
     return f'<span class="named"><span class="name">{name}</span>{matrix}</span>'
 
 
-def result(name: str, value: float, address: str = "") -> str:
+def result(name: str, value: float, address: str = "", digits: int = 2) -> str:
     """A number with its name below; with an address it can be asked where it comes from."""
-    text = parts.number(value)
+    text = parts.number(value, digits)
     inner = f'<button type="button" class="num" data-cell="{address}">{text}</button>' if address else f"<b>{text}</b>"
     return f'<span class="named"><span class="name">{name}</span>{inner}</span>'

@@ -106,7 +106,7 @@ class Operate:
             self._choices(row)
             return
         told = None
-        name = self.layer + (".linear" if row.activation else "")
+        name = self.layer + (".linear" if row.activation and row.activation != "linear" else "")
         try:
             told = await self.host.ask("layer", model=self.answer.name, layer=name, number=self.kernel)
         except (EngineError, EngineGoneError) as error:

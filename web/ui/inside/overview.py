@@ -20,6 +20,7 @@ class Overview:
     def build(self, into) -> None:
         """Everything that does not change with the drawing."""
         network = self.network
+        self.kinds = {row.name: row.kind for row in network.rows}
         flow = dom.make("ol", "", into, class_="flow", data_testid="flow")
         group = None
         for row in network.rows:
@@ -80,9 +81,10 @@ class Overview:
             share = min(1.0, abs(value) / peak) if peak else 0.0
             kind = "n" if value < 0 else "p" if row.low < 0 else "k"
             label = classes[k] if named else str(k)
+            text = dom.percent(value) if self.kinds[row.name] == "softmax" else parts.number(value)
             lines.append(
                 f'<li><span>{label}</span><i class="{kind}" style="--s:{share:.2f}"></i>'
-                f'<button type="button" data-cell="{parts.address(row.name, [k])}">{parts.number(value)}</button></li>'
+                f'<button type="button" data-cell="{parts.address(row.name, [k])}">{text}</button></li>'
             )
         return "<ul>" + "".join(lines) + "</ul>"
 
@@ -136,7 +138,7 @@ def _layout(network, row) -> tuple:
     columns = 1
     while columns * columns < shape[0]:
         columns += 1
-    return columns, shape[1], shape[2], 1, 4 if shape[0] == 1 else 2
+    return columns, shape[1], shape[2], 1, 3 if shape[0] == 1 else 2
 
 
 def _paint_vector(canvas, row, answer, tall: int, wide: int, gap: int) -> None:

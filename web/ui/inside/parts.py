@@ -17,7 +17,10 @@ def number(value: float, digits: int = 2) -> str:
         digits = 0
     elif size >= 100:
         digits = 1
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    text = f"{value:.{digits}f}"
+    if text[0] == "-" and not text.strip("-0."):  # nothing is left of it: no sign either
+        text = text[1:]
+    return text.replace("-", MINUS)
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -106,7 +109,7 @@ def matrix(values, rows, columns, first=0, peak=1.0, is_signed=True, label="", m
 
 def table(heads, rows, caption="") -> str:
     """Mark-up of a table of numbers: the words of the columns, and rows of texts."""
-    head = "".join([f'<th scope="col">{text}</th>' for text in heads])
+    head = "".join([f'<th scope="col">{text}</th>' if text else "<td></td>" for text in heads])
     lines = ["<tr>" + "".join([f"<td>{text}</td>" for text in row]) + "</tr>" for row in rows]
     title = f'<caption class="visually-hidden">{caption}</caption>' if caption else ""
     return f'<table class="figures">{title}<thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
@@ -130,8 +133,8 @@ def paint_maps(canvas, row, whole, columns: int, gap: int = 1) -> None:
 
 
 LEGEND = (
-    f'<span class="legend-plain">0<i class="plain"></i>largest</span><span>{MINUS}<i class="signed"></i>+ , 0 is paper;'
-    " large pictures hatch what is below 0</span>"
+    f'<span class="legend-plain">0<i class="plain"></i>largest</span><span>{MINUS}<i class="signed"></i>+ '
+    "(below 0 also hatched)</span>"
 )
 
 

@@ -153,7 +153,7 @@ class Steps:
         wide = height * width if height * width <= 64 else width
         lines = count // wide
         target = self._plate("lens-target", 336, lambda row, column: self.slide([row * wide + column], False))
-        zoom = max(2, min(16, 448 // max(wide, lines // 2)))
+        zoom = max(3, min(16, 448 // max(wide, lines)))
         window.pixels.maps(
             target.canvas,
             vector.values.values,
@@ -263,11 +263,11 @@ class Steps:
             "",
         )
         self.list.innerHTML = parts.table(heads, rows, "Softmax, step by step")
-        own = self._own(answer.value)
+        own = result(self.row.name, answer.value, parts.address(self.row.name, self.index), 4)
         self.equation.innerHTML = (
-            result("exponential", answer.exponentials.values[self.index[-1]])
+            result("exponential", answer.exponentials.values[self.index[-1]], "", 4)
             + '<span class="sign">\u00f7</span>'
-            + result("sum of all", answer.sum)
+            + result("sum of all", answer.sum, "", 4)
             + f'<span class="sign">=</span>{own}'
         )
 

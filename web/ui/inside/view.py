@@ -6,17 +6,22 @@ from ui.inside import parts
 from ui.inside.certificate import Certificate
 from ui.inside.layer import Layer
 from ui.inside.lens import Lens
+from ui.inside.operate import Operate
 from ui.inside.overview import Overview
 from ui.inside.steps import Steps
+from ui.inside.why import Why
 from ui.worker import EngineError, EngineGoneError
 
 WINDOWS = ("conv2d", "max_pool", "avg_pool")
+TABS = (("", "The network"), ("why", "Why this answer"), ("table", "Operating table"))
 LATER = 400  # ms after the last step of the lens until it is said and the address follows
 
 _s: dict = {
     "host": None,
     "root": None,
     "network": None,  # what the core says of the chosen model
+    "tab": "",
+    "star": False,  # the copy on the operating table is looked at
     "layer": "",
     "cell": [],
     "channel": -1,
@@ -27,6 +32,8 @@ _s: dict = {
     "done": 0,
     "running": False,
     "refused": "",
+    "asked": None,  # the question that went with the last reading
+    "whole": False,
 }
 
 
@@ -38,14 +45,24 @@ def setup(host) -> None:
     _s["host"], _s["root"] = host, root
     head = dom.make("div", "", root, class_="view-head")
     dom.make("h2", "Look inside", head, id="inside-title", class_="visually-hidden")
-    _s["crumbs"] = dom.make("nav", "", head, class_="crumbs", aria_label="Where you are", data_testid="crumbs")
-    dom.listen(_s["crumbs"], "click", _crumb)
+    tabs = dom.make("nav", "", head, class_="tabs", aria_label="Ways to look inside")
+    _s["tabs"] = {}
+    for name, title in TABS:
+        button = dom.make("button", title, tabs, type="button", class_="tab", data_testid="tab-" + (name or "network"))
+        dom.listen(button, "click", _tab_chooser(name))
+        _s["tabs"][name] = button
     _s["places"] = dom.make("div", "", head, class_="place-row", role="group", aria_label="The digits, each to look at")
     label = dom.make("label", "", head, class_="choose-model")
     dom.make("span", "Model ", label)
     _s["model"] = dom.make("select", "", label, data_testid="inside-model")
     dom.listen(_s["model"], "change", lambda event: host.choose_model(_s["model"].value))
+    copy = dom.make("button", "Changed copy", head, type="button", class_="button outlined", data_testid="changed-copy")
+    dom.listen(copy, "click", lambda event: _look(not _s["star"]))
+    copy.hidden = True
+    _s["copy"] = copy
     parts.legend(root, want)
+    _s["crumbs"] = dom.make("nav", "", root, class_="crumbs", aria_label="Where you are", data_testid="crumbs")
+    dom.listen(_s["crumbs"], "click", _crumb)
     _s["note"] = dom.make("p", "", root, class_="view-note", data_testid="inside-note", hidden="")
     _s["body"] = dom.make("div", "", root, class_="view-body", data_testid="inside-body")
     _s["certificate"] = Certificate(root, host, _path_changed)
@@ -65,6 +82,8 @@ def open(said: dict) -> None:
     channel = said.get("channel", "")
     _s["channel"] = int(channel) if channel.isdigit() else -1
     _s["certificate"].read(said.get("of", ""))
+    tab = said.get("tab", "")
+    _s["tab"], _s["star"] = tab if tab in _s["tabs"] else "", said.get("on", "") == "table"
     want()
 
 
@@ -77,6 +96,7 @@ def close() -> None:
 def state() -> dict:
     """What the address remembers."""
     said = {"layer": _s["layer"], "cell": ".".join([str(k) for k in _s["cell"]]), "of": _s["certificate"].written()}
+    said["tab"], said["on"] = _s["tab"], "table" if _s["star"] else ""
     said["channel"] = str(_s["channel"]) if _s["channel"] >= 0 else ""
     return said
 
@@ -85,6 +105,18 @@ def changed(reading) -> None:
     """The drawing has been read anew."""
     if reading is not None:
         want()
+
+
+def question():
+    """What to ask along with every reading: that of the page as it stands."""
+    if not _s["built"] or _s["tab"] or _s["star"] or _s["page"] is None or not _s["host"].ready():
+        return None
+    if _s["network"] is None or _s["network"].model != _s["host"].reader.model:
+        return None
+    name, arguments = _wanted(_row(), _s["whole"])
+    arguments["model"], arguments["blank"] = _s["host"].reader.model, False
+    _s["asked"] = [name, arguments]
+    return [name, arguments]
 
 
 def engine_changed() -> None:
@@ -100,7 +132,27 @@ def repaint() -> None:
 # -- going about ---------------------------------------------------------------------------------------------
 def go(layer: str, index) -> None:
     """Another place, which Back leads away from again."""
+    _s["tab"] = ""
     _s["layer"], _s["cell"], _s["channel"], _s["fresh"] = layer, [int(k) for k in index], -1, True
+    _s["host"].remember(True)
+    want()
+
+
+def _tab_chooser(name: str):
+    def chosen(event) -> None:
+        _s["certificate"].path = []
+        _s["tab"], _s["layer"], _s["cell"] = name, "", []
+        _s["host"].remember(True)
+        want()
+
+    return chosen
+
+
+def _look(star: bool) -> None:
+    """The copy on the operating table, or the network itself."""
+    _s["star"], _s["network"] = star, None
+    if _s["tab"] == "table":
+        _s["tab"] = ""
     _s["host"].remember(True)
     want()
 
@@ -174,7 +226,7 @@ def _escape(event) -> None:
         return
     if len(_s["cell"]) > 1 or (_s["cell"] and _short()):
         go(_s["layer"], _s["cell"][:1] if not _short() else [])
-    elif _s["layer"]:
+    elif _s["layer"] or _s["tab"]:
         go("", [])
 
 
@@ -232,31 +284,59 @@ async def _show() -> None:
     _places(host.reading)
     if not blank and host.reading.chosen != host.reading.latest:
         await host.engine.call("look_at", host.reading.chosen)
+    if _s["tab"] == "table":
+        _s["star"] = False
+    if _s["star"]:  # after a reload the table is as it was at first
+        told = await host.ask("table", model=model)
+        model = told.name
     if _s["network"] is None or _s["network"].model != model:
         _s["network"] = await host.ask("network", model=model)
         _s["built"] = ""
-        _models()
-    _say(_placed(model) or ("Nothing is drawn: the network sees 784 zeros." if blank else ""))
+        _models(host.reader.model)
+    _say(_placed(model) or ("Nothing is drawn: the network sees zeros." if blank else ""))
     row = _row()
     whole = row is not None and len(_s["cell"]) == row.shape.length
-    key = f"{model} {_s['layer']} {'cell' if whole else 'layer'}"
+    kind = _s["tab"] or ("whole" if row is None else f"{_s['layer']} {'cell' if whole else 'layer'}")
+    key = f"{model} {kind}"
     if key != _s["built"]:
         _s["built"] = key
         _build(row, whole)
-    question, arguments = _wanted(row, whole)
-    answer = await host.ask(question, model=model, blank=blank, **arguments)
+    _marks()
+    if _s["tab"] and blank:
+        _say("Draw a digit first: there is nothing to explain yet.")
+        return
+    _s["whole"] = whole
+    name, arguments = _wanted(row, whole)
+    if not _s["tab"]:
+        arguments["blank"] = blank
+    answer = _given(name, arguments, model)
+    if answer is None:
+        answer = await host.ask(name, model=model, **arguments)
     _s["page"].update(answer, False)
     deepest = await _s["certificate"].update(model, blank)
     shown = deepest if deepest is not None else answer if whole else None
     _outline(shown)
     _s["root"].setAttribute("data-version", str(version))
-    _s["root"].setAttribute("data-shown", key.replace(model + " ", "") + " " + ".".join([str(k) for k in _s["cell"]]))
+    place = ".".join([str(k) for k in _s["cell"]])
+    _s["root"].setAttribute("data-shown", f"{kind} {place}" if place else kind)
     if _s["fresh"]:
         _s["fresh"] = False
-        if row is not None and deepest is None:
+        if (row is not None or _s["tab"]) and deepest is None:
             _s["page"].focus()
         if whole:
             host.say(answer.spoken, LATER)
+
+
+def _given(name: str, arguments: dict, model: str):
+    """The answer that came with the reading, if it is the one wanted now; used once."""
+    reading = _s["host"].reading
+    if reading is None or reading.blank or not reading.inside or reading.version != _s["host"].pad.version():
+        return None
+    wanted = dict(arguments)
+    wanted["model"] = model
+    same = _s["asked"] == [name, wanted] and reading.chosen == reading.latest
+    answer, reading.inside = reading.inside, False
+    return answer if same else None
 
 
 def _placed(model: str) -> str:
@@ -283,6 +363,8 @@ def _placed(model: str) -> str:
 def _wanted(row, whole: bool) -> tuple:
     """The question of this page, about the place looked at."""
     page = _s["page"]
+    if _s["tab"]:
+        return page.question()
     if row is None:
         return "maps", {}
     if whole:
@@ -302,7 +384,12 @@ def _build(row, whole: bool) -> None:
     _leave()
     _s["body"].replaceChildren()
     network = _s["network"]
-    if row is None:
+    host = _s["host"]
+    if _s["tab"] == "why":
+        _s["page"] = Why(host, network, want)
+    elif _s["tab"] == "table":
+        _s["page"] = Operate(host, network, want, lambda: _look(True))
+    elif row is None:
         _s["page"] = Overview(go, network, lambda page: dom.run(_times(page)))
     elif not whole:
         _s["page"] = Layer(go, row, network)
@@ -335,14 +422,27 @@ def _outline(answer) -> None:
 
 
 # -- the frame -----------------------------------------------------------------------------------------------
-def _models() -> None:
+def _marks() -> None:
+    """Which way of looking is open, and whether at the changed copy."""
+    for name, button in _s["tabs"].items():
+        if name == _s["tab"]:
+            button.setAttribute("aria-current", "page")
+        else:
+            button.removeAttribute("aria-current")
+    if _s["tab"] == "table" and _s["page"].answer is not None:
+        _s["copy"].hidden = not list(_s["page"].answer.changes)
+    _s["copy"].hidden = _s["copy"].hidden and not _s["star"]
+    _s["copy"].setAttribute("aria-pressed", "true" if _s["star"] else "false")
+
+
+def _models(chosen: str) -> None:
     """The models one can look into."""
     rows = _s["host"].models.rows
     if _s["model"].children.length != len(rows):
         _s["model"].replaceChildren()
         for row in rows:
             dom.make("option", row["name"], _s["model"], value=row["name"])
-    _s["model"].value = _s["network"].model
+    _s["model"].value = chosen
 
 
 def _places(reading) -> None:
@@ -372,8 +472,8 @@ def _crumbs(row, whole: bool) -> None:
     box = _s["crumbs"]
     box.replaceChildren()
     names = [one.name for one in _s["network"].rows]
+    box.hidden = row is None
     if row is None:
-        dom.make("b", "The whole network", box, aria_current="page")
         return
     dom.make("button", "The whole network", box, type="button", class_="crumb", data_to="", data_testid="crumb-all")
     dom.make("span", "\u203a", box, aria_hidden="true")

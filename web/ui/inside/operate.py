@@ -106,12 +106,14 @@ class Operate:
             self._choices(row)
             return
         told = None
-        name = self.layer + (".linear" if row.activation and row.activation != "linear" else "")
+        name, model = self.layer, self.answer.name
         try:
-            told = await self.host.ask("layer", model=self.answer.name, layer=name, number=self.kernel)
+            told = await self.host.ask("layer", model=model, layer=name, number=self.kernel)
+            if told.kind != "conv2d":  # its activation bears the layer's name
+                told = await self.host.ask("layer", model=model, layer=name + ".linear", number=self.kernel)
         except (EngineError, EngineGoneError) as error:
             box.replaceChildren()
-            dom.make("p", str(error), box, class_="words")
+            dom.make("p", parts.reason(error), box, class_="words")
             return
         box.replaceChildren()
         self._choices(row)
@@ -187,7 +189,7 @@ class Operate:
         try:
             answer = await self.host.ask("edited", model=self.network.model, action=action, **arguments)
         except (EngineError, EngineGoneError) as error:
-            self.refused.textContent = str(error)
+            self.refused.textContent = parts.reason(error)
             self.refused.hidden = False
             return
         self.built = ""

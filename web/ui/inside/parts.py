@@ -23,6 +23,12 @@ def number(value: float, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
+def reason(error) -> str:
+    """What the core says, without the exception's name."""
+    text = str(error)
+    return text.split(": ", 1)[1] if text.startswith("handlens.") and ": " in text else text
+
+
 def signed(value: float, digits: int = 2) -> str:
     """With its sign, plus included."""
     return ("+" if value >= 0 else "") + number(value, digits)

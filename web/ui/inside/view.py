@@ -261,7 +261,7 @@ async def _follow() -> None:
     except EngineGoneError:
         _say("The engine has stopped. Your drawing is kept.")
     except EngineError as error:
-        _say(f"{error}")
+        _say(parts.reason(error))
     finally:
         _s["running"] = False
 

@@ -250,3 +250,40 @@ def test_a_click_on_the_strip_opens_that_map(desk: Any) -> None:
     at(desk, "pool1 layer 1")
     desk.page.go_back()
     desk.page.wait_for_function("document.documentElement.dataset.view === 'draw'")
+
+
+def test_why_and_the_operating_table(inside: Any) -> None:
+    page = inside.page
+    inside.get("tab-why").click()
+    at(inside, "why")
+    assert "For 7: score" in inside.get("why-words").inner_text()
+    page.wait_for_selector("[data-testid=why-occlusion][data-version]", timeout=30_000)
+    inside.get("why-target").select_option("1")
+    page.wait_for_function("document.querySelector('[data-testid=why-words]').textContent.startsWith('For 1:')")
+    inside.get("tab-table").click()
+    at(inside, "table")
+    field = inside.get("weight-2-2")
+    field.wait_for()
+    before = field.input_value()
+    field.fill("9")
+    field.press("Enter")
+    page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 1")
+    page.wait_for_function("document.querySelector('[data-testid=weight-2-2]').value === '9.000'")
+    page.wait_for_function(
+        "document.querySelector('[data-testid=table-measured]').textContent.includes('test images,')", timeout=60_000
+    )
+    assert "lost" in inside.get("table-measured").inner_text()
+    inside.get("table-look").click()
+    at(inside, "whole")
+    assert inside.get("changed-copy").get_attribute("aria-pressed") == "true"
+    inside.get("tab-table").click()
+    at(inside, "table")
+    inside.get("table-layer").select_option("pool1")
+    inside.get("table-stride").wait_for()
+    inside.get("table-stride").select_option("3")
+    page.wait_for_function("document.querySelector('[data-testid=table-refused]').textContent.length > 20")
+    assert inside.get("table-changes").locator("li").count() == 1  # nothing was changed
+    inside.get("table-undo").click()
+    page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
+    inside.get("table-layer").select_option("conv1")
+    page.wait_for_function(f"document.querySelector('[data-testid=weight-2-2]')?.value === '{before}'")

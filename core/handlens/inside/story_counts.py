@@ -123,6 +123,7 @@ def flatten(
     place = [min(max(0, int(at)), n - 1) for at, n in zip(cell, (count, rows, columns), strict=True)]
     total = sum(cost.parameters for cost in (*maps, *head))
     return {
+        "side": int(side),
         "chain": [{"layer": cost.layer, "kind": cost.kind, "shape": list(cost.shape)} for cost in maps],
         "maps": count,
         "rows": rows,
@@ -133,6 +134,7 @@ def flatten(
         "flatten_parameters": maps[-1].parameters,
         "half": head[0].shape[0],
         "half_parameters": head[0].parameters,
+        "classes": head[1].shape[0],
         "class_parameters": head[1].parameters,
         "parameters": total,
         "head_share": sum(cost.parameters for cost in head) / total,

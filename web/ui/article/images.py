@@ -31,7 +31,8 @@ class Counts(Figure):
             (f"dense, with as many outputs as the kernels ({dom.thousands(data.outputs)})", data.same_outputs),
         ):
             numbers = [dom.thousands(n) for n in (one.weights, one.biases, one.parameters, one.multiply_adds)]
-            rows.append([words, *numbers, kit.bytes_of(one.bytes), kit.bytes_of(one.training_bytes)])
+            sizes = [kit.bytes_of(n) for n in (one.bytes, one.training_bytes)]
+            rows.append([words, numbers[0], numbers[1], numbers[2], numbers[3], sizes[0], sizes[1]])
         heads = ["", "weights", "biases", "parameters", "multiplications", "memory", "while Adam trains"]
         self.box.innerHTML = kit.table(heads, rows)
         self.line.textContent = (

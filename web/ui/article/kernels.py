@@ -246,7 +246,8 @@ class Channels(Figure):
         terms = " + ".join([number(share) for share in shares])
         self.total.textContent = (
             f"Cell in row {row + 1}, column {column + 1}: {terms} + bias {number(data.bias)} = {number(data.value)}. "
-            f"All five kernels: {data.matrices} matrices, {data.weights} weights, {data.biases} biases."
+            f"All {data.kernels.shape[0]} kernels: {data.matrices} matrices, {data.weights} weights, "
+            f"{data.biases} biases."
         )
 
 

@@ -23,7 +23,8 @@ class Fields(Figure):
         self.map.paint(data.image, False, 1, 0, "Your drawing, with the fields")
         boxes, rows = [], []
         for k, one in enumerate(data.rows):
-            boxes.append((*list(one.box), f"field field-{k}"))
+            top, left, bottom, right = list(one.box)
+            boxes.append((top, left, bottom, right, f"field field-{k}"))
             kind = "convolution" if one.layer.startswith("conv") else "pooling"
             rows.append(
                 [f"{one.layer}, {kind}", f"{one.size} × {one.size}", str(one.jump), f"{one.cells} × {one.cells}"]
@@ -115,7 +116,7 @@ class Flatten(Figure):
 
     def show(self, data) -> None:
         shapes = [kit.TIMES.join([str(n) for n in one.shape]) for one in data.chain]
-        self.chain.textContent = " → ".join(["28×28", *shapes])
+        self.chain.textContent = f"{data.side}{kit.TIMES}{data.side} → " + " → ".join(shapes)
         kit.fill(self.cell, [at + 1 for at in data.cell])
         self.line.textContent = (
             f"{data.maps} maps of {data.rows} × {data.columns} are {dom.thousands(data.length)} numbers. "
@@ -126,7 +127,7 @@ class Flatten(Figure):
             [
                 ["flatten", dom.thousands(data.flatten_parameters)],
                 [f"dense, {dom.thousands(data.length)} to {data.half}", dom.thousands(data.half_parameters)],
-                [f"dense, {data.half} to 10", dom.thousands(data.class_parameters)],
+                [f"dense, {data.half} to {data.classes}", dom.thousands(data.class_parameters)],
                 ["share of the dense layers", dom.percent(data.head_share)],
             ],
         )

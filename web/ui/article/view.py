@@ -150,7 +150,7 @@ def to_section() -> None:
     heading = section.querySelector("h3")
     heading.setAttribute("tabindex", "-1")
     section.scrollIntoView()
-    heading.focus()
+    window.early.focus(heading)
 
 
 def _watch(text) -> None:

@@ -120,20 +120,21 @@ def edge(kernel: int) -> Float:
 
 
 def slide(
-    image: Image | None = None, kernel: int = 3, stride: int = 1, padding: int = 0, step: int = 0
+    image: Image | None = None, kernel: int = 3, stride: int = 1, padding: int = 0, step: int = -1
 ) -> dict[str, Any]:
     """A kernel on its way over the image: `story_counts.sliding`, and what it reads and writes at this step.
 
-    image: with its padding. patch (k, k): what lies under the kernel, 0 in the padding. map (out, out): all that it
-    writes.
+    step: counted row by row; -1 for the one with the largest sum. image: with its padding. patch (k, k): what lies
+    under the kernel, 0 in the padding. map (out, out): all that it writes.
     """
     drawn = example() if image is None else image
     weight = edge(whole(kernel, 1, 7, "kernel"))
-    place = sliding(drawn.shape[0], kernel, stride, padding, step)
+    sliding(drawn.shape[0], kernel, stride, padding)  # refuses what does not fit, in its own words
+    made = apply(conv2d, drawn[None, None], weight[None, None], strides=stride, padding=padding)[0, 0]
+    place = sliding(drawn.shape[0], kernel, stride, padding, int(made.argmax()) if step == -1 else step)
     padded = np.pad(drawn, padding)
     top, left = place["top"] + padding, place["left"] + padding
     patch = padded[top : top + kernel, left : left + kernel].astype(np.float64)
-    made = apply(conv2d, drawn[None, None], weight[None, None], strides=stride, padding=padding)[0, 0]
     return {
         **place,
         "image": padded,

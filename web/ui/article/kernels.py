@@ -86,7 +86,7 @@ class Slide(Figure):
         self.image, self.map = Map(maps, "Your drawing", 224), Map(maps, "The map", 224)
         self.row = dom.make("div", "", self.body, class_="hadamard")
         self.line = dom.make("p", "", self.body, class_="live-total")
-        self.args["step"], self.running, self.out = 0, False, 1
+        self.args["step"], self.running, self.out = -1, False, 1
 
     def step(self, by: int) -> None:
         self.args["step"] = max(0, self.args["step"] + (by or self.out))

@@ -170,7 +170,7 @@ def fill(fields, values) -> None:
     """Put the core's numbers into the fields that the visitor is not in."""
     for field, value in zip(fields, values):  # noqa: B905  (not in MicroPython)
         text = short(value)
-        if field.value != text and document.activeElement != field:
+        if field.value != text and not field.isSameNode(document.activeElement):
             field.value = text
 
 
@@ -192,7 +192,7 @@ def grid(values, columns: int, peak=None, signed: bool = True, marks=None, words
 
 def table(heads, rows) -> str:
     """Mark-up of a table: the words of the columns, rows of texts; the first of a row names it."""
-    head = "".join([f'<th scope="col">{text}</th>' for text in heads])
+    head = "".join([f'<th scope="col">{text}</th>' if text else "<td></td>" for text in heads])
     lines = []
     for row in rows:
         cells = "".join([f"<td>{text}</td>" for text in row[1:]])

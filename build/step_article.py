@@ -17,7 +17,8 @@ from buildkit import WEB, BuildError, run, venv_tool, write_text
 TEMPLATE = WEB / "article" / "index.html"
 PAGE = "article/index.html"
 FIGURES = "article/figures.json"
-FILLED = (PAGE, FIGURES)
+STYLE = "article/base.css"  # its own copy: on the site the page's sheets stand in index.html (site_join.py)
+MADE = (FIGURES, STYLE)
 NAME = re.compile(r"\{([a-z][a-z0-9_]*)(?::([a-z0-9]+))?\}")
 THIN = "\u202f"  # between groups of three digits, as everywhere on the page
 
@@ -88,4 +89,5 @@ def write(site: Path) -> None:
     """Fill the article's page of a site, and put its figures beside it."""
     story = computed()
     write_text(site / PAGE, fill(TEMPLATE.read_text("utf-8"), story["facts"]))
+    write_text(site / STYLE, (WEB / "style" / "base.css").read_text("utf-8"))
     write_text(site / FIGURES, json.dumps(story["figures"], separators=(",", ":")) + "\n")

@@ -112,6 +112,31 @@ def test_facts_of_the_shipped_networks(models: dict[str, Sequential], root: Path
         story.facts({k: v for k, v in models.items() if k != "digits"}, (np.zeros(0), np.zeros(0)), {})
 
 
+def test_record_of_the_study_is_whole() -> None:
+    """The record names the settings of the code, five runs of each network, and shows what the text says it shows."""
+    record = json.loads(story_study.RECORD.read_text("utf-8"))
+    settings = [record[name] for name in ("seeds", "epochs", "batch_size", "learning_rate")]
+    assert settings == [story_study.SEEDS, story_study.EPOCHS, story_study.BATCH, story_study.RATE]
+    assert {name: len(runs) for name, runs in record["runs"].items()} == dict.fromkeys(
+        ("ann", "ann_shuffled", "cnn", "cnn_shuffled", "strided"), story_study.SEEDS
+    )
+    facts = story_study.recorded()
+    assert (
+        abs(facts["study_ann"] - facts["study_ann_shuffled"]) < 0.02 < facts["study_cnn"] - facts["study_cnn_shuffled"]
+    )
+    trained, seen = np.mean(record["runs"]["cnn"], axis=0)
+    assert facts["study_gap_pool"] == pytest.approx(trained - seen) and facts["study_pool"] == pytest.approx(seen)
+
+
+@pytest.mark.slow
+def test_the_study_can_be_done_again(root: Path) -> None:
+    """One seed of it: within two percentage points of the record, which another machine made."""
+    sets = [images(root / "web/samples", name) for name in ("mix", "test")]
+    record = json.loads(story_study.RECORD.read_text("utf-8"))["runs"]
+    for name, runs in story_study.study(sets[0], sets[1], seeds=1)["runs"].items():
+        assert runs[0] == pytest.approx(record[name][0], abs=0.02), name
+
+
 # --- what it is computed with
 
 

@@ -28,10 +28,11 @@ class Counts(Figure):
         for words, one in (
             (f"{dom.thousands(data.hidden)} dense neurons", data.dense),
             (f"{data.kernels} kernels {data.kernel} × {data.kernel}", data.conv),
-            (f"dense, with as many outputs as the kernels ({dom.thousands(data.outputs)})", data.same_outputs),
+            (f"dense, {dom.thousands(data.outputs)} outputs like the kernels", data.same_outputs),
         ):
-            numbers = [dom.thousands(n) for n in (one.weights, one.biases, one.parameters, one.multiply_adds)]
-            sizes = [kit.bytes_of(n) for n in (one.bytes, one.training_bytes)]
+            one = kit.integers(one)
+            numbers = [dom.thousands(one[n]) for n in ("weights", "biases", "parameters", "multiply_adds")]
+            sizes = [kit.bytes_of(one[n]) for n in ("bytes", "training_bytes")]
             rows.append([words, numbers[0], numbers[1], numbers[2], numbers[3], sizes[0], sizes[1]])
         heads = ["", "weights", "biases", "parameters", "multiplications", "memory", "while Adam trains"]
         self.box.innerHTML = kit.table(heads, rows)
@@ -84,7 +85,7 @@ class Permuted(Figure):
                 ["CNN", kit.answer(data.cnn), kit.answer(data.cnn_shuffled)],
             ],
         )
-        size = f"{data.difference:.0e}" if data.difference < 1e-4 else number(data.difference, 4)
+        size = kit.power(data.difference) if data.difference < 1e-4 else number(data.difference, 4)
         self.line.textContent = f"Largest difference between the dense network’s ten shares: {size}."
 
 

@@ -30,7 +30,7 @@ class Hadamard(Figure):
         self.kernel = self.part(box, "Kernel")
         dom.make("span", "=", box, class_="sign", aria_hidden="true")
         part = dom.make("div", "", box)
-        dom.make("p", "Product", part, class_="head")
+        dom.make("p", "Product", part, class_="cap")
         self.product = dom.make("div", "", part)
         label = dom.make("label", "", self.controls(), class_="live-choice")
         dom.make("span", "Bias", label)
@@ -40,7 +40,7 @@ class Hadamard(Figure):
 
     def part(self, box, words: str) -> list:
         part = dom.make("div", "", box)
-        dom.make("p", words, part, class_="head")
+        dom.make("p", words, part, class_="cap")
         return self.fields(part, 3, 3, words, [0] * 9)
 
     def begin(self, name: str) -> None:
@@ -128,7 +128,7 @@ class Slide(Figure):
         for name, words in (("patch", "Patch"), ("weights", "Kernel"), ("product", "Product")):
             values = kit.floats(getattr(data, name))
             parts.append(
-                f'<div><p class="head">{words}</p>{kit.grid(values, k, 1, name != "patch", None, words, digits)}</div>'
+                f'<div><p class="cap">{words}</p>{kit.grid(values, k, 1, name != "patch", None, words, digits)}</div>'
             )
         signs = ('<span class="sign" aria-hidden="true">⊙</span>', '<span class="sign" aria-hidden="true">=</span>')
         self.row.innerHTML = parts[0] + signs[0] + parts[1] + signs[1] + parts[2]
@@ -150,11 +150,12 @@ class Several(Figure):
         self.parts = []
         for k in range(4):
             part = dom.make("div", "", self.row, class_="detective")
-            title = dom.make("p", "", part, class_="head")
+            title = dom.make("p", "", part, class_="cap")
             grid = dom.make("div", "", part)
             maps = Map(part, "before the ReLU", 112), Map(part, "after it", 112)
-            self.button(part, "Turn its signs round", self.changer(k)).classList.add("small")
-            self.parts.append((title, grid, maps, part))
+            button = self.button(part, "Turn its signs round", self.changer(k))
+            button.classList.add("small")
+            self.parts.append((title, grid, maps, part, button))
         self.line = dom.make("p", "", self.body, class_="live-total")
 
     def changer(self, k: int):
@@ -167,11 +168,12 @@ class Several(Figure):
     def show(self, data) -> None:
         kernels = kit.floats(data.kernels)
         differs = []
-        for k, (title, grid, maps, part) in enumerate(self.parts):
+        for k, (title, grid, maps, part, button) in enumerate(self.parts):
             title.textContent = data.names[k][0].upper() + data.names[k][1:]
             grid.innerHTML = kit.grid(kernels[9 * k : 9 * k + 9], 3, 1, words=data.names[k])
             maps[0].paint(data.maps, True, 1, k, "before the ReLU")
             maps[1].paint(data.after, False, 1, k, f"after it: {dom.percent(data.zero[k], 0)} is zero")
+            button.setAttribute("aria-pressed", "true" if data.differs[k] else "false")
             part.setAttribute("data-changed", "yes" if data.differs[k] else "no")
             if data.differs[k]:
                 differs.append(data.names[k])
@@ -243,9 +245,9 @@ class Channels(Figure):
         self.after.paint(data.after)
         for one in (self.sum, self.after):
             one.boxes(cell, side)
-        terms = " + ".join([number(share) for share in shares])
+        terms = kit.added(shares, data.bias)
         self.total.textContent = (
-            f"Cell in row {row + 1}, column {column + 1}: {terms} + bias {number(data.bias)} = {number(data.value)}. "
+            f"Cell in row {row + 1}, column {column + 1}: {terms} (the bias) = {number(data.value)}. "
             f"All {data.kernels.shape[0]} kernels: {data.matrices} matrices, {data.weights} weights, "
             f"{data.biases} biases."
         )

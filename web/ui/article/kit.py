@@ -3,6 +3,8 @@
 A figure shows what the core answers and computes nothing itself: numbers here are only laid out on the page.
 """
 
+import json
+
 from pyscript import document, window
 from ui import dom
 
@@ -15,6 +17,25 @@ def number(value, digits: int = 2) -> str:
     if float(text) == 0:
         text = text.replace("-", "")
     return text.replace("-", MINUS)
+
+
+def added(values, bias) -> str:
+    """A sum written out, the bias at its end: "0.80 − 0.20 + 0.10"."""
+    return " + ".join([number(value) for value in values] + [number(bias)]).replace("+ " + MINUS, MINUS + " ")
+
+
+def power(value) -> str:
+    """A very small number: "5·10⁻⁷"."""
+    if not value:
+        return "0"
+    size, exponent = f"{value:.0e}".split("e")
+    signs = "".join(["⁰¹²³⁴⁵⁶⁷⁸⁹"[int(sign)] if sign != "-" else "⁻" for sign in str(int(exponent))])
+    return f"{size}·10{signs}"
+
+
+def integers(packed) -> dict:
+    """The whole numbers of a plain object, by name: a number beyond 31 bits does not cross as it is."""
+    return {name: int(value) for name, value in json.loads(window.JSON.stringify(packed)).items()}
 
 
 def short(value) -> str:

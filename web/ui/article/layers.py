@@ -27,7 +27,12 @@ class Fields(Figure):
             boxes.append((top, left, bottom, right, f"field field-{k}"))
             kind = "convolution" if one.layer.startswith("conv") else "pooling"
             rows.append(
-                [f"{one.layer}, {kind}", f"{one.size} × {one.size}", str(one.jump), f"{one.cells} × {one.cells}"]
+                [
+                    f'<i class="swatch field field-{k}"></i>{one.layer}, {kind}',
+                    f"{one.size} × {one.size}",
+                    str(one.jump),
+                    f"{one.cells} × {one.cells}",
+                ]
             )
         self.map.boxes(boxes, 28)
         self.box.innerHTML = kit.table(["layer", "a cell sees", "apart by", "map"], rows)
@@ -52,7 +57,7 @@ class Pooling(Figure):
         self.boxes = []
         for words in ("Picture", "Max pooling", "Average pooling"):
             part = dom.make("div", "", line)
-            dom.make("p", words, part, class_="head")
+            dom.make("p", words, part, class_="cap")
             self.boxes.append(dom.make("div", "", part, class_="windows" if words == "Picture" else ""))
         self.line = dom.make("p", "", self.body, class_="live-total")
 
@@ -151,7 +156,7 @@ class Whole(Figure):
             for row in data.rows:
                 part = dom.make("div", "", self.list, class_="stage-part")
                 shape = kit.TIMES.join([str(n) for n in row.shape])
-                head = dom.make("p", "", part, class_="head")
+                head = dom.make("p", "", part, class_="cap")
                 dom.make("b", row.layer, head)
                 cost = f"{shape}; {dom.thousands(row.parameters)} parameters, "
                 dom.make("span", f" {cost}{dom.thousands(row.multiply_adds)} multiplications", head)

@@ -12,8 +12,8 @@ class Neuron(Figure):
         box = dom.make("div", "", self.body, class_="neuron")
         dom.make("span", "Inputs", box, class_="row-name")
         self.inputs = self.fields(box, 1, 3, "Inputs", (1, 0.5, -1))
-        dom.make("span", "Bias", box, class_="head")
-        dom.make("span", "z", box, class_="head")
+        dom.make("span", "Bias", box, class_="cap")
+        dom.make("span", "z", box, class_="cap")
         self.weights, self.biases, self.lines, self.sums = [], [], [], []
         for j, values in enumerate(((0.8, -0.4, 0.3), (-0.5, 1, 0.6))):
             dom.make("span", f"Weights of neuron {j + 1}", box, class_="row-name")
@@ -34,11 +34,9 @@ class Neuron(Figure):
         products, biases, after = kit.floats(data.products), kit.floats(data.biases), kit.floats(data.activated)
         for j in range(2):
             terms = [f"{number(weights[3 * j + i], 1)}·{number(inputs[i], 1)}" for i in range(3)]
-            shares = [number(products[3 * j + i]) for i in range(3)]
-            self.lines[j].textContent = (
-                f"{' + '.join(terms)} + {number(biases[j], 1)} = {' + '.join(shares)} + {number(biases[j])}"
-                f" = {number(z[j])}; ReLU gives {number(after[j])}"
-            )
+            made = f"{kit.added(products[3 * j : 3 * j + 3], biases[j])} = {number(z[j])}"
+            given = f"{' + '.join(terms)} + {number(biases[j], 1)}"
+            self.lines[j].textContent = f"{given}\n= {made}; ReLU gives {number(after[j])}"
             self.sums[j].textContent = number(z[j])
         self.total.textContent = f"{data.weight_count} weights, {data.bias_count} biases: one for each neuron."
 
@@ -101,17 +99,17 @@ class Collapse(Figure):
         ):
             matrix, bias = getattr(data, name), getattr(data, name + "_bias")
             parts.append(
-                f'<div><p class="head">{words}, and its biases</p><div class="pair">'
+                f'<div><p class="cap">{words}, and its biases</p><div class="pair">'
                 + kit.grid(kit.floats(matrix), columns, 2, words=words)
                 + kit.grid(kit.floats(bias), 1, 2, words=words + ": biases")
                 + "</div></div>"
             )
         self.box.innerHTML = "".join(parts)
-        deep, flat = [" , ".join([number(v) for v in kit.floats(row)]) for row in (data.deep, data.flat)]
+        deep, flat = [", ".join([number(v) for v in kit.floats(row)]) for row in (data.deep, data.flat)]
         between = "with a ReLU between them" if data.relu else "one after the other"
         self.line.textContent = f"Two layers {between}: {deep}. The one layer of the product: {flat}."
         same = data.difference < 1e-4
-        size = f"{data.difference:.0e}" if same else number(data.difference)
+        size = kit.power(data.difference) if same else number(data.difference)
         self.total.textContent = f"Largest difference over {data.tried} inputs: {size}" + (
             ", rounding." if same else ". They are not the same any more."
         )

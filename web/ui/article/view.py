@@ -94,7 +94,7 @@ async def _fetch() -> None:
         page = window.DOMParser.new().parseFromString(await response.text(), "text/html")
         text = document.adoptNode(page.querySelector("article"))
         begun = await fetch("article/figures.json")
-        examples = await begun.json() if begun.ok else None
+        examples = window.JSON.parse(await begun.text()) if begun.ok else None
     except Exception as error:  # of the promise: no network, or a server that refuses
         _s["text"] = "none"
         _s["note"].textContent = f"The text could not be fetched: {error}. Open the view again to try once more."

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser.test_look import axe, no_sideways_scroll, violations  # noqa: F401  (axe is a fixture)
+from looks import no_sideways_scroll, violations
 
 
 @pytest.fixture
 def reading(desk: Any) -> Iterator[Any]:
     """The shared desk with the article open; afterwards the drawing again."""
-    desk.page.locator("#views a", has_text="Article").click()
+    desk.get("view-article").click()
     desk.page.locator("#article-text").wait_for()
     yield desk
     desk.page.set_viewport_size({"width": 1280, "height": 900})
     desk.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
-    desk.page.locator("#views a", has_text="Draw").click()
+    desk.get("view-draw").click()
     desk.page.wait_for_selector("html[data-view=draw]")
 
 
@@ -132,7 +132,7 @@ def test_the_numbers_are_computed_again_in_the_tab(reading: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_access(reading: Any, axe: str, scheme: str) -> None:  # noqa: F811
+def test_access(reading: Any, axe: str, scheme: str) -> None:
     reading.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     figure(reading, "channels")
     assert violations(reading, axe) == []

@@ -163,12 +163,16 @@ class Figure:
 
     def fields(self, into, rows: int, columns: int, words: str, values, step=0.5) -> list:
         """A matrix of number fields; `words` names it for those who hear the page."""
-        grid = dom.make("div", "", into, class_="fields", role="group", aria_label=words)
+        alone = rows * columns == 1
+        grid = dom.make("div", "", into, class_="fields")
+        if not alone:
+            grid.setAttribute("role", "group")
+            grid.setAttribute("aria-label", words)
         grid.style.setProperty("--columns", str(columns))
         found = []
         for at in range(rows * columns):
             place = f"{words}, row {at // columns + 1}, column {at % columns + 1}"
-            place = place if rows > 1 else f"{words}, number {at + 1}"
+            place = place if rows > 1 else words if alone else f"{words}, number {at + 1}"
             field = dom.make("input", "", grid, type="number", step=step, value=short(values[at]), aria_label=place)
             dom.listen(field, "input", lambda event: self.typed())
             found.append(field)

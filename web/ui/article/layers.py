@@ -17,7 +17,7 @@ class Fields(Figure):
         self.switch(row, "with pooling", "pooled", True)
         line = dom.make("div", "", self.body, class_="live-row")
         self.map = Map(line, "Your drawing", 224)
-        self.box = dom.make("div", "", line)
+        self.box = dom.make("div", "", line, class_="scroll", tabindex="0", role="group", aria_label="Receptive fields")
 
     def show(self, data) -> None:
         self.map.paint(data.image, False, 1, 0, "Your drawing, with the fields")

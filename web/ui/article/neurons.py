@@ -169,6 +169,7 @@ class Approximate(Figure):
         self.last = (place, value)
         self.at = place
         self.args["curve"] = curve
+        self.draw()
         self.ask()
 
     def pointed(self, event) -> None:

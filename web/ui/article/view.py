@@ -3,6 +3,8 @@
 A figure asks the core only while it is on the screen, one question at a time; the latest wish of each wins.
 """
 
+import asyncio
+
 from pyscript import document, fetch, window
 from pyscript.ffi import create_proxy
 from ui import dom
@@ -106,8 +108,10 @@ async def _fetch() -> None:
     for root in list(text.querySelectorAll("figure.live")):
         figure = KINDS[root.getAttribute("data-live")](root, follow)
         _s["figures"].append(figure)
+        await asyncio.sleep(0)  # strokes and clicks get through between any two
         if examples is not None:
             figure.answered(getattr(examples, figure.name), False)
+            await asyncio.sleep(0)
     _again(text)
     _watch(text)
     _note()

@@ -114,12 +114,17 @@ async def _fetch() -> None:
     _watch(text)
     _note()
     follow()
-    if _s["at"]:
+    wanted = _s["at"]
+    if wanted:
         to_section()
+    start = window.scrollY
     for figure in _s["figures"]:
         if figure.data is None and examples is not None:
             figure.answered(getattr(examples, figure.name), False)
             await asyncio.sleep_ms(PAUSE)
+    if wanted and window.scrollY == start:  # nobody has scrolled, and no browser has made up for what grew above
+        _s["at"] = wanted
+        to_section()
 
 
 def _links(text) -> None:

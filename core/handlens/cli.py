@@ -105,6 +105,7 @@ def add_story(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", help="folder of the shipped .safetensors files, for instance web/models")
     parser.add_argument("samples", help="folder of the shipped samples of MNIST, for instance web/samples")
     parser.add_argument("--study", action="store_true", help="first train what the article's open questions need")
+    parser.add_argument("--data", help="for --study: folder with the MNIST files (default: the project's .cache/mnist)")
 
 
 def add_bench(parser: argparse.ArgumentParser) -> None:

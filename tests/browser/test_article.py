@@ -65,6 +65,12 @@ def test_figures_answer_the_visitors_numbers(reading: Any) -> None:
     counts.locator("td", has_text="5\u202f017\u202f700").first.wait_for()
     counts.get_by_label("in colour").check()
     says(counts, "150\u202f528 inputs")
+    counts.get_by_role("button", name="Time both here").click()
+    counts.locator(".live-note", has_text="15,052,800 weights take too much memory").wait_for()
+    counts.get_by_label("in colour").uncheck()
+    says(counts, "50\u202f176 inputs")
+    counts.get_by_role("button", name="Time both here").click()
+    counts.get_by_role("status").filter(has_text="One image, on NumPy: dense").wait_for()
 
 
 def test_a_curve_is_drawn_and_followed(reading: Any) -> None:

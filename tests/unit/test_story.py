@@ -120,7 +120,11 @@ def test_record_of_the_study_is_whole() -> None:
     assert {name: len(runs) for name, runs in record["runs"].items()} == dict.fromkeys(
         ("ann", "ann_shuffled", "cnn", "cnn_shuffled", "strided"), story_study.SEEDS
     )
+    tiny = record["tiny"]
+    assert (tiny["epochs"], tiny["batch_size"]) == (story_study.TINY_EPOCHS, story_study.TINY_BATCH)
+    assert len(tiny["runs"]) == story_study.SEEDS
     facts = story_study.recorded()
+    assert facts["tiny_parameters"] == 784 * 6 + 6 + 6 * 10 + 10 < 5000 and facts["tiny_accuracy"] > 0.8
     assert (
         abs(facts["study_ann"] - facts["study_ann_shuffled"]) < 0.02 < facts["study_cnn"] - facts["study_cnn_shuffled"]
     )
@@ -245,6 +249,13 @@ def test_channels_add_up(models: dict[str, Sequential]) -> None:
     assert found["shares"] == pytest.approx(by_hand, abs=1e-6)
     assert found["value"] == pytest.approx(sum(by_hand) + found["bias"], abs=1e-6)
     assert found["cell"] == [2, 7] and found["intermediate"].shape == (3, 11, 11)
+
+
+def test_a_first_layer_is_timed_where_it_fits_into_memory() -> None:
+    found = story_counts.dense_against_kernels(28, hidden=10, timed=True)
+    assert found["dense_ms"] > 0 and found["conv_ms"] > 0
+    with pytest.raises(DataError, match="50,176,000 weights take too much memory"):
+        story_counts.dense_against_kernels(224, hidden=1000, timed=True)
 
 
 @pytest.mark.parametrize("place", [(0, 0), (14, 12), (27, 27)])

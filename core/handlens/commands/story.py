@@ -28,7 +28,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """The facts and the figures; with ``--study`` the study is done first and its record written."""
     samples = Path(args.samples)
     if args.study:
+        whole = mnist.load(args.data)
         found = story_study.study(images(samples, "mix"), images(samples, "test"))
+        found["tiny"] = story_study.tiny_study(
+            (whole.train_images, whole.train_labels), (whole.test_images, whole.test_labels)
+        )
         story_study.RECORD.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     paths = sorted(Path(args.models).glob("*.safetensors"))
     models = {model.name: model for model in map(load, paths)}

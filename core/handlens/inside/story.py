@@ -26,7 +26,7 @@ from .story_facts import Fact, Facts, counted_facts, mapped_facts, neuron_facts,
 Models = Mapping[str, Sequential]
 Samples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-NEEDED = ("linear", "ann", "ann-matched", "cnn-small", "digits")  # the networks that the text speaks of
+NEEDED = ("linear", "ann", "cnn-small", "digits")  # the networks that the text speaks of
 
 # Live figures by name. Some need the shipped networks, some the visitor's drawing as well.
 PLAIN: dict[str, Callable[..., Any]] = {

@@ -6,17 +6,19 @@ Everything is counted from the layers' own declarations and the op table's shape
 from __future__ import annotations
 
 import math
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 from ..layers import Conv2D, Dense, Flatten, Layer, MaxPool2D
-from .story_tools import Cost, costs
+from .story_tools import Cost, costs, network
 
 BYTES = 4  # of a float32
 ADAM = 3  # a parameter and Adam's two moments
 LARGEST_SIDE = 1024  # px
+LARGEST_TIMED = 10_000_000  # weights that are really made, to be timed
 
 
 def whole(value: Any, low: int, high: int, what: str) -> int:
@@ -27,12 +29,13 @@ def whole(value: Any, low: int, high: int, what: str) -> int:
 
 
 def dense_against_kernels(
-    side: int = 224, channels: int = 1, hidden: int = 100, kernels: int = 3, kernel: int = 3
+    side: int = 224, channels: int = 1, hidden: int = 100, kernels: int = 3, kernel: int = 3, timed: bool = False
 ) -> dict[str, Any]:
     """A first layer on an image of side x side: ``hidden`` dense neurons, or ``kernels`` kernels.
 
     Counted: inputs, weights, biases, bytes (float32; with Adam's moments), multiply-adds; and the dense layer with as
     many outputs as the kernels' maps have cells. reused: how often each weight of a kernel is used in one image.
+    timed: also how long either takes for one image here, in ms on NumPy; DataError beyond LARGEST_TIMED weights.
     """
     side, channels = whole(side, 1, LARGEST_SIDE, "side"), whole(channels, 1, 4, "channels")
     hidden, kernels = whole(hidden, 1, 10**6, "neurons"), whole(kernels, 1, 10**4, "kernels")
@@ -43,6 +46,7 @@ def dense_against_kernels(
     one, same = (costs([Flatten(), Dense(n)], shape)[1] for n in (1, math.prod(conv.shape)))
     return {
         "side": side,
+        "timed": timed,
         "channels": channels,
         "hidden": hidden,
         "kernels": kernels,
@@ -57,7 +61,24 @@ def dense_against_kernels(
         "reused": conv.multiply_adds // conv.weights,
         "ratio": dense.parameters / conv.parameters,
         "same_ratio": same.weights / conv.weights,
+        **(times(shape, hidden, kernels, kernel, dense.weights) if timed else {}),
     }
+
+
+def times(shape: tuple[int, int, int], hidden: int, kernels: int, kernel: int, weights: int) -> dict[str, float]:
+    """Milliseconds of one image through either layer: the median of seven runs, after one to warm up."""
+    if weights > LARGEST_TIMED:
+        raise DataError(f"{weights:,} weights take too much memory to be timed here; up to {LARGEST_TIMED:,} will do")
+    found, x = {}, np.random.default_rng(0).random((1, *shape), np.float32)
+    dense: list[Layer] = [Flatten(), Dense(hidden, kernel_initializer="zeros")]
+    for name, layers in (("dense_ms", dense), ("conv_ms", [Conv2D(kernels, kernel)])):
+        model, taken = network(layers, shape), []
+        for _ in range(8):
+            started = perf_counter()
+            model.predict(x)
+            taken.append((perf_counter() - started) * 1e3)
+        found[name] = float(np.median(taken[1:]))
+    return found
 
 
 def counted(cost: Cost) -> dict[str, int]:

@@ -230,7 +230,7 @@ def refused(model: Sequential, side: int) -> str:
 def shipped_facts(models: Mapping[str, Sequential], samples: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> Facts:
     """What the shipped files say of themselves, and what their networks do with the given test images."""
     found: Facts = {}
-    shown = {"linear": "linear", "ann": "ann", "matched": "ann-matched", "small": "cnn-small", "best": "digits"}
+    shown = {"linear": "linear", "ann": "ann", "small": "cnn-small", "best": "digits"}
     for short, name in shown.items():
         model = models[name]
         summary, measured = model.summary(), model.metadata["mnist"]
@@ -273,7 +273,7 @@ def shipped_facts(models: Mapping[str, Sequential], samples: tuple[NDArray[np.ui
         "refusal_cnn": refused(small, sheet),
         "free_sizes": free_sizes(small),
     }
-    unused = {"matched_work", "matched_shifted", "best_shifted"}
+    unused = {"best_shifted"}
     found |= {f"channel_{key}": channel[key] for key in ("matrices", "weights", "parameters")}
     found |= {"channel_maps": len(channel["maps"]), "channel_kernels": len(channel["kernels"])}
     return {name: value for name, value in found.items() if name not in unused}

@@ -18,10 +18,27 @@ class Counts(Figure):
         self.args.pop("colour")
         self.box = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Costs")
         self.line = dom.make("p", "", self.body, class_="live-total")
+        row = self.controls()
+        self.button(row, "Time both here", self.time)
+        self.times = dom.make("span", "", row, role="status")
+
+    def time(self) -> None:
+        """Ask once with a measurement; the next change of a number goes without."""
+        self.args["timed"] = True
+        self.times.textContent = "Timing …"
+        super().ask()
 
     def ask(self) -> None:
+        self.args["timed"] = False
+        self.times.textContent = ""
         self.args["channels"] = 3 if self.args.pop("colour", self.args.get("channels") == 3) else 1
         super().ask()
+
+    def say(self, sentence: str) -> None:
+        """A refusal takes the word of the timing away."""
+        super().say(sentence)
+        if sentence:
+            self.times.textContent = ""
 
     def show(self, data) -> None:
         rows = []
@@ -36,6 +53,9 @@ class Counts(Figure):
             rows.append([words, numbers[0], numbers[1], numbers[2], numbers[3], sizes[0], sizes[1]])
         heads = ["", "weights", "biases", "parameters", "multiplications", "memory", "while Adam trains"]
         self.box.innerHTML = kit.table(heads, rows)
+        if data.timed:
+            dense, conv = dom.milliseconds(data.dense_ms), dom.milliseconds(data.conv_ms)
+            self.times.textContent = f"One image, on NumPy: dense {dense}, kernels {conv}."
         self.line.textContent = (
             f"{dom.thousands(data.inputs)} inputs: as many weights into one dense neuron. "
             f"Each weight of a kernel is used {dom.thousands(data.reused)} times on an image."

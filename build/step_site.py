@@ -11,6 +11,7 @@ import site_check
 import site_credits
 import site_first
 import site_join
+import step_article
 import step_kernels
 import step_models
 import step_setup
@@ -85,6 +86,7 @@ def assemble(site: Path, wheel: Path) -> None:
         shutil.copyfile(path, site / PYODIDE / path.name)
     site_join.join(site)
     site_first.write(site / site_first.FOLDER)
+    step_article.write(site)
     site_credits.write(site / "licences", sources)
     write_text(site / ".nojekyll", "")
     write_json(site / "build.json", build_record(site, wheel))
@@ -93,7 +95,7 @@ def assemble(site: Path, wheel: Path) -> None:
 def digest(wheel: Path) -> str:
     """Everything that the site depends on."""
     names = ("step_site.py", "site_credits.py", "site_first.py", "site_join.py", "site_check.py", "vendor.lock.json")
-    steps = [BUILD / name for name in names]
+    steps = [BUILD / name for name in (*names, "step_article.py")]
     texts = [*files_under(BUILD / "licences"), ROOT / "LICENSE"]
     made = [wheel, *files_under(step_wheel.OUT), *step_kernels.wasm_inference()]
     return digest_of("site 3", *files_under(WEB), *made, *steps, *texts)

@@ -100,6 +100,14 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="folder to write; an earlier export there is replaced")
 
 
+def add_story(parser: argparse.ArgumentParser) -> None:
+    """Options of ``story``."""
+    parser.add_argument("models", help="folder of the shipped .safetensors files, for instance web/models")
+    parser.add_argument("samples", help="folder of the shipped samples of MNIST, for instance web/samples")
+    parser.add_argument("--study", action="store_true", help="first train what the article's open questions need")
+    parser.add_argument("--data", help="for --study: folder with the MNIST files (default: the project's .cache/mnist)")
+
+
 def add_bench(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench``."""
     parser.add_argument("--name", default="convnet", help="named network (default convnet)")
@@ -123,6 +131,7 @@ COMMANDS = {
     "index": (add_index, "list the models of a folder from their metadata"),
     "measure": (add_measure, "measure a model as train does at its end, and keep the figures in its file"),
     "export": (add_export, "write a page that reads digits on any static host, without Python"),
+    "story": (add_story, "every number of the article's text, and its figures, for the page"),
     "bench": (add_bench, "time training steps and inference on one thread: NumPy, compiled kernels, PyTorch"),
     "doctor": (add_doctor, "what can run here, and why not"),
 }

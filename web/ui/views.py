@@ -16,6 +16,7 @@ from ui import dom
 from ui.worker import EngineError
 
 INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate", "why", "operate")
+ARTICLE = ("view", "kit", "neurons", "images", "kernels", "layers")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
 VIEWS = {
@@ -24,6 +25,12 @@ VIEWS = {
         "module": "ui.inside.view",
         "files": ["ui/inside/" + name + ".py" for name in INSIDE],
         "styles": ["style/dock.css", "style/inside.css"],
+    },
+    "article": {
+        "title": "Article",
+        "module": "ui.article.view",
+        "files": ["ui/article/" + name + ".py" for name in ARTICLE],
+        "styles": ["style/dock.css", "style/article.css"],
     },
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from . import cellview, operate, unfold, why  # noqa: F401  (their questions)
+from . import cellview, operate, story_question, unfold, why  # noqa: F401  (their questions)
 from .anatomy import TITLES
 from .layerview import pictured
 from .session import QUESTIONS, Answer, Session, question

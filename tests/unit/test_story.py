@@ -1,0 +1,374 @@
+"""The article's facts and figures against arithmetic of their own, and the visitor's wrong numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from handlens import Conv2D, Dense, Flatten, MaxPool2D, Sequential, load
+from handlens.backends import drive
+from handlens.commands.story import images
+from handlens.errors import DataError, ShapeError
+from handlens.inside import (
+    story,
+    story_counts,
+    story_facts,
+    story_maps,
+    story_models,
+    story_neurons,
+    story_study,
+    story_tools,
+    views,
+)
+
+
+@pytest.fixture(scope="module")
+def models(root: Path) -> dict[str, Sequential]:
+    """The shipped networks."""
+    return {path.stem: load(path) for path in sorted((root / "web/models").glob("*.safetensors"))}
+
+
+# --- facts
+
+
+def test_counts_of_the_text() -> None:
+    """Facts that a reader can work out on paper."""
+    facts = story_facts.neuron_facts() | story_facts.counted_facts() | story_facts.mapped_facts()
+    expected = {
+        "inputs": 28 * 28,
+        "hidden_weights": 784 * 100,
+        "hidden_parameters": 784 * 100 + 100,
+        "hidden_wrong": 2 * 784 * 100,
+        "large_inputs": 224 * 224,
+        "large_parameters": 224 * 224 * 100 + 100,
+        "large_colour": 224 * 224 * 3,
+        "large_megabytes": pytest.approx((224 * 224 * 100 + 100) * 4 / 1e6),
+        "large_training": pytest.approx((224 * 224 * 100 + 100) * 12 / 1e6),
+        "flat_index": 2 * 28 + 5,
+        "three_weights": 27,
+        "three_parameters": 30,
+        "dense_three": 3 * 784,
+        "same_outputs": 3 * 26 * 26,
+        "same_weights": 784 * 3 * 26 * 26,
+        "same_ratio": pytest.approx(784 * 3 * 26 * 26 / 27),
+        "reused": 26 * 26,
+        "three_work": 27 * 26 * 26,
+        "out_plain": 26,
+        "out_stride": 13,
+        "out_padded": 28,
+        "out_five": 24,
+        "left_over": 28 * 28 - 27 * 27,
+        "flat_long": 432,
+        "flat_short": 108,
+        "half_long_parameters": 432 * 216 + 216,
+        "half_short_parameters": 108 * 54 + 54,
+        "example_parameters": 3 * 25 + 3 + 432 * 216 + 216 + 216 * 10 + 10,
+        "head_share": pytest.approx(1 - 78 / 95_776),
+        "pool_work": 14 * 14 * 16 * 8 * 9,
+        "pool_bare_work": 28 * 28 * 16 * 8 * 9,
+        "hadamard_sum": 0,
+        "hadamard_flipped": -2,
+        "written_centre": "row 2, column 2",
+        "written_to": "row 1, column 1",
+        "shift_within": 0,
+        "shift_across": 2,
+        "context_alone": 1,
+        "context_line": 3,
+        "abs_error": 0,
+        "softmax_sum": 1,
+        "learn_gradient": pytest.approx(2 * (1.5 * 2 - 1) * 2),
+        "learn_measured": pytest.approx(8, abs=1e-3),
+        "learn_after": pytest.approx(1.5 - 0.05 * 8),
+    }
+    assert {name: facts[name] for name in expected} == expected
+    assert [facts[f"field_{name}"] for name in ("conv_one", "pool_one", "conv_two", "pool_two", "bare")] == [
+        3,
+        4,
+        8,
+        10,
+        5,
+    ]
+    assert facts["learn_still"] == facts["learn_weight"]
+    assert facts["spot_by_spot"] > facts["spot_by_corner"] and facts["corner_by_corner"] > facts["corner_by_spot"]
+
+
+def test_facts_of_the_shipped_networks(models: dict[str, Sequential], root: Path) -> None:
+    """What the files say, what the networks do, and that the text gets all of it, once."""
+    facts = story.facts(models, images(root / "web/samples", "test"), story_study.recorded())
+    assert facts["linear_accuracy"] == models["linear"].metadata["accuracy"]
+    assert facts["small_parameters"] == models["cnn-small"].parameter_count
+    assert facts["samples_ann"] == facts["samples_ann_shuffled"] > 0.95
+    assert facts["samples_cnn"] > 0.98 and facts["samples_cnn_shuffled"] < 0.3 and facts["samples_exchanged"] < 0.4
+    assert (facts["seen_hidden"], facts["seen_kernel"]) == (784, 9)
+    assert (facts["channel_matrices"], facts["channel_weights"], facts["channel_parameters"]) == (15, 135, 140)
+    assert facts["refusal"] == 'Dense "dense1": expected 784 inputs, got 1024'
+    assert facts["free_sizes"] == "28, 32, 40 and 56"
+    with pytest.raises(DataError, match="missing: digits"):
+        story.facts({k: v for k, v in models.items() if k != "digits"}, (np.zeros(0), np.zeros(0)), {})
+
+
+def test_record_of_the_study_is_whole() -> None:
+    """The record names the settings of the code, five runs of each network, and shows what the text says it shows."""
+    record = json.loads(story_study.RECORD.read_text("utf-8"))
+    settings = [record[name] for name in ("seeds", "epochs", "batch_size", "learning_rate")]
+    assert settings == [story_study.SEEDS, story_study.EPOCHS, story_study.BATCH, story_study.RATE]
+    assert {name: len(runs) for name, runs in record["runs"].items()} == dict.fromkeys(
+        ("ann", "ann_shuffled", "cnn", "cnn_shuffled", "strided"), story_study.SEEDS
+    )
+    tiny = record["tiny"]
+    assert (tiny["epochs"], tiny["batch_size"]) == (story_study.TINY_EPOCHS, story_study.TINY_BATCH)
+    assert len(tiny["runs"]) == story_study.SEEDS
+    facts = story_study.recorded()
+    assert facts["tiny_parameters"] == 784 * 6 + 6 + 6 * 10 + 10 < 5000 and facts["tiny_accuracy"] > 0.8
+    assert (
+        abs(facts["study_ann"] - facts["study_ann_shuffled"]) < 0.02 < facts["study_cnn"] - facts["study_cnn_shuffled"]
+    )
+    trained, seen = np.mean(record["runs"]["cnn"], axis=0)
+    assert facts["study_gap_pool"] == pytest.approx(trained - seen) and facts["study_pool"] == pytest.approx(seen)
+
+
+@pytest.mark.slow
+def test_the_study_can_be_done_again(root: Path) -> None:
+    """One seed of it: within two percentage points of the record, which another machine made."""
+    sets = [images(root / "web/samples", name) for name in ("mix", "test")]
+    record = json.loads(story_study.RECORD.read_text("utf-8"))["runs"]
+    for name, runs in story_study.study(sets[0], sets[1], seeds=1)["runs"].items():
+        assert runs[0] == pytest.approx(record[name][0], abs=0.02), name
+
+
+# --- what it is computed with
+
+
+def test_costs_agree_with_a_network_that_is_built() -> None:
+    layers = [Conv2D(4, 3, strides=2, activation="relu"), MaxPool2D(2), Flatten(), Dense(7)]
+    summary = Sequential(layers, (2, 20, 17)).summary()
+    found = story_tools.costs(layers, (2, 20, 17))
+    assert [(c.layer, c.shape, c.parameters, c.multiply_adds) for c in found] == [
+        (row.layer, row.shape, row.parameters, row.multiply_adds) for row in summary.rows
+    ]
+    assert story_tools.costs([Flatten(), Dense(10**6)], (3, 4096, 4096))[1].weights == 3 * 4096**2 * 10**6
+    with pytest.raises(ShapeError, match='Conv2D "conv1": kernel 9x9 is larger'):
+        story_tools.costs([Conv2D(1, 9)], (1, 8, 8))
+
+
+# --- figures
+
+
+def test_neuron() -> None:
+    found = story_neurons.neuron([2, -1, 0.5], [1, 2, 3, 4, 5, 6], [0.5, -9])
+    assert found["products"].tolist() == [[2, -2, 1.5], [8, -5, 3]]
+    assert found["z"].tolist() == [2, -3] and found["activated"].tolist() == [2, 0]
+    assert (found["weight_count"], found["bias_count"]) == (6, 2)
+
+
+@pytest.mark.parametrize("z", [-3.0, -0.2, 0.0, 1.7])
+def test_activations(z: float) -> None:
+    curves = {curve["name"]: curve for curve in story_neurons.activations(z)["curves"]}
+    s = 1 / (1 + math.exp(-z))
+    assert curves["sigmoid"]["value"] == pytest.approx(s)
+    assert curves["sigmoid"]["slope"] == pytest.approx(s * (1 - s))
+    assert curves["tanh"]["slope"] == pytest.approx(1 - math.tanh(z) ** 2) == curves["tanh"]["measured"]
+    assert (curves["relu"]["value"], curves["relu"]["slope"]) == (max(0, z), float(z > 0))
+
+
+def test_collapse() -> None:
+    straight, bent = story_neurons.collapse(inputs=[3, 2]), story_neurons.collapse(True)
+    by_hand = straight["second"] @ (straight["first"] @ [3, 2] + straight["first_bias"]) + straight["second_bias"]
+    np.testing.assert_allclose(straight["deep"], by_hand, atol=1e-6)
+    assert straight["difference"] < 1e-5 < 0.5 < bent["difference"]
+
+
+@pytest.mark.parametrize("start", ["wave", "step", "tent", "teeth"])
+def test_approximation_gets_better_with_more_neurons(start: str) -> None:
+    found = story_neurons.approximate(units=64, start=start)
+    assert (
+        found["error"] == found["errors"][-1] == pytest.approx(np.abs(found["fitted"] - found["curve"]).max(), abs=1e-6)
+    )
+    assert found["errors"][-1] < 0.5 * found["errors"][0]
+    assert found["parameters"] == 3 * 64 + 1
+    drawn = story_neurons.approximate([0, 1, 0], 4)
+    assert drawn["curve"][[0, 25, 50, 100]].tolist() == [0, 0.5, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("size", "k", "s", "p"), [(28, 3, 1, 0), (28, 3, 2, 0), (28, 5, 3, 2), (10, 1, 4, 0), (7, 4, 2, 1)]
+)
+def test_sliding(size: int, k: int, s: int, p: int) -> None:
+    reached = np.zeros((size, size), int)
+    out = 0
+    for top in range(-p, size + p - k + 1, s):
+        out += 1
+        for left in range(-p, size + p - k + 1, s):
+            rows, columns = range(max(0, top), min(size, top + k)), range(max(0, left), min(size, left + k))
+            for row, column in product(rows, columns):
+                reached[row, column] += 1
+    found = story_counts.sliding(size, k, s, p, 2)
+    assert found["out"] == out and found["reached"].tolist() == reached.tolist()
+    assert found["left_over"] == (reached == 0).sum()
+    bare = [i for first, behind in found["gaps"] for i in range(first, behind)]
+    assert bare == [i for i in range(size) if not reached[i].any()]
+    assert (found["top"], found["left"]) == (2 // out * s - p, 2 % out * s - p)
+
+
+def test_slide_reads_the_patch_and_writes_the_cell() -> None:
+    image = np.random.default_rng(1).random((28, 28), np.float32)
+    found = story_maps.slide(image, 3, 2, 1, step=14 * 4 + 6)
+    assert (found["top"], found["left"]) == (7, 11)
+    np.testing.assert_allclose(found["patch"], image[7:10, 11:14])
+    assert found["value"] == pytest.approx(found["product"].sum(), abs=1e-6)
+    assert found["image"].shape == (30, 30) and found["map"].shape == (14, 14)
+
+
+def test_hadamard() -> None:
+    patch, kernel = np.arange(9.0), np.arange(9.0, 0, -1)
+    found, turned = story_maps.hadamard(patch, kernel, 2), story_maps.hadamard(patch, kernel, 2, True)
+    assert found["value"] == sum(i * (9 - i) for i in range(9)) + 2 and found["sum"] == found["value"] - 2
+    assert turned["value"] == sum(i * (i + 1) for i in range(9)) + 2
+    assert story_maps.hadamard(3 * kernel, kernel)["cosine"] == pytest.approx(1)
+    assert story_maps.hadamard(np.zeros(9), kernel)["cosine"] == 0
+    for name, (patch, kernel) in story_maps.beginnings().items():
+        found = story_maps.hadamard(start=name)
+        assert found["patch"].tolist() == np.asarray(patch).tolist()
+        assert found["kernel"].tolist() == np.asarray(kernel).tolist()
+
+
+def test_several_kernels_are_independent() -> None:
+    found = story_maps.several(changed=2)
+    assert found["differs"] == [False, False, True, False]
+    assert found["zero"] == [float((np.maximum(one, 0) == 0).mean()) for one in found["maps"]]
+
+
+def test_channels_add_up(models: dict[str, Sequential]) -> None:
+    found = story_maps.channels(models["cnn-small"], kernel=3, cell=(2, 7))
+    by_hand = [(found["maps"][c, 2:5, 7:10] * found["kernels"][3, c]).sum() for c in range(3)]
+    assert found["shares"] == pytest.approx(by_hand, abs=1e-6)
+    assert found["value"] == pytest.approx(sum(by_hand) + found["bias"], abs=1e-6)
+    assert found["cell"] == [2, 7] and found["intermediate"].shape == (3, 11, 11)
+
+
+def test_a_first_layer_is_timed_where_it_fits_into_memory() -> None:
+    found = story_counts.dense_against_kernels(28, hidden=10, timed=True)
+    assert found["dense_ms"] > 0 and found["conv_ms"] > 0
+    with pytest.raises(DataError, match="50,176,000 weights take too much memory"):
+        story_counts.dense_against_kernels(224, hidden=1000, timed=True)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (14, 12), (27, 27)])
+def test_fields_hold_the_pixel(place: tuple[int, int]) -> None:
+    for row in story_maps.fields(row=place[0], column=place[1])["rows"]:
+        top, left, bottom, right = row["box"]
+        assert bottom - top == right - left == row["size"]
+        if row["layer"] == "conv1" or place == (14, 12):  # an odd rest is dropped by the poolings
+            assert top <= place[0] < bottom and left <= place[1] < right
+
+
+def test_pooling_moves_the_picture() -> None:
+    still, moved = story_maps.pooling(), story_maps.pooling(1, -2)
+    np.testing.assert_array_equal(moved["picture"][:4, 1:], still["picture"][2:, :5])
+    for found in (still, moved):
+        windows = found["picture"].reshape(3, 2, 3, 2).transpose(0, 2, 1, 3).reshape(3, 3, 4)
+        np.testing.assert_array_equal(found["max"], windows.max(axis=2))
+        np.testing.assert_allclose(found["average"], windows.mean(axis=2))
+        assert found["winners"].sum() == 9 and (found["spread"] == 0.25).all()
+    assert still["max_changed"] == still["average_changed"] == 0
+    assert moved["max_changed"] == (moved["max"] != still["max"]).sum() > 0
+
+
+def test_flatten_says_where_a_cell_goes() -> None:
+    found = story_counts.flatten(cell=(2, 11, 5))
+    assert found["index"] == np.arange(432).reshape(3, 12, 12)[2, 11, 5]
+    assert story_counts.flatten(cell=(99, -1, 5))["cell"] == [2, 0, 5]
+    assert story_counts.flatten(pools=0)["length"] == 3 * 24 * 24
+
+
+def test_shuffled_pixels(models: dict[str, Sequential]) -> None:
+    found = story_models.permuted(models["ann"], models["cnn-small"])
+    assert sorted(found["image"].ravel()) == sorted(found["shuffled"].ravel())
+    assert found["difference"] < 1e-6 and found["ann"]["digit"] == found["cnn"]["digit"] == 7
+    assert np.abs(found["cnn"]["probabilities"] - found["cnn_shuffled"]["probabilities"]).max() > 0.3
+
+
+def test_a_network_freed_of_its_size(models: dict[str, Sequential]) -> None:
+    free = story_models.freed(models["cnn-small"])
+    x = np.random.default_rng(0).random((5, 1, 28, 28), np.float32)
+    np.testing.assert_allclose(free.predict(x), models["cnn-small"].predict(x), atol=1e-6)
+    rows = {row["name"]: row for row in story_models.sizes(models["ann"], models["cnn-small"], side=32)["rows"]}
+    assert "expected 784 inputs, got 1024" in rows["ann"]["refused"]
+    assert "expected 400 inputs, got 576" in rows["flatten"]["refused"]
+    assert (rows["average"]["refused"], rows["average"]["digit"]) == ("", 7)
+    with pytest.raises(ShapeError, match="can be freed"):
+        story_models.freed(models["ann"])
+
+
+def test_polarity(models: dict[str, Sequential]) -> None:
+    rows = story_models.polarity(models["cnn-small"])["rows"]
+    assert set(np.unique(rows[1]["image"])) == {0, 1}
+    np.testing.assert_allclose(rows[0]["image"] + rows[2]["image"], 1)
+    assert rows[0]["digit"] == rows[1]["digit"] == 7
+
+
+# --- questions of the page
+
+
+def test_every_figure_is_plain_enough_for_the_page(models: dict[str, Sequential]) -> None:
+    for name, found in story.figures(models).items():
+        assert json.dumps(story_tools.plain(found)), name
+    found = story_tools.plain({"a": np.float32(0.5) * np.ones((1, 2)), "b": (np.int64(3), True)})
+    assert found == {"a": {"shape": [1, 2], "values": [0.5, 0.5]}, "b": [3, True]}
+
+
+def test_figures_follow_the_drawing_and_networks_that_were_taught(models: dict[str, Sequential]) -> None:
+    taught = dict(models)
+    taught["cnn-small"] = Sequential.from_config(models["cnn-small"].config(), name="cnn-small")
+    taught["cnn-small"].load_state_dict(models["cnn-small"].state_dict())
+    session = views.Session(taught, {"image": story_maps.example(3), "prepared": None, "extent": None})
+
+    def ask(**arguments: Any) -> dict[str, Any]:
+        return drive(views.answer(session, "article", arguments))
+
+    assert ask(figure="whole")["digit"] == 3 and ask(figure="whole", blank=True)["digit"] == 7
+    assert ask(figure="slide", arguments={"kernel": 2})["drawn"]
+    before = ask(figure="whole")["probabilities"]
+    taught["cnn-small"].parameters *= 0.5
+    assert np.abs(ask(figure="whole")["probabilities"] - before).max() > 0
+    again = drive(views.answer(session, "article_facts", {"family": "counts"}))
+    assert again["facts"] == story_facts.counted_facts()
+    with pytest.raises(DataError, match="no figure is called 'x'"):
+        ask(figure="x")
+    with pytest.raises(DataError, match="no facts are called"):
+        drive(views.answer(session, "article_facts", {"family": "x"}))
+    with pytest.raises(DataError, match="waits for the network"):
+        story.figure("whole", {})
+
+
+@pytest.mark.parametrize(
+    ("figure", "arguments", "sentence"),
+    [
+        ("neuron", {"inputs": [1, 2]}, "3 numbers are needed; got 2"),
+        ("neuron", {"inputs": [1, 2, "x"]}, "not all numbers"),
+        ("neuron", {"inputs": [1, 2, 1e9]}, "numbers from -10000 to 10000"),
+        ("activations", {"z": float("nan")}, "numbers from"),
+        ("approximate", {"units": 0}, "1 to 128 units"),
+        ("approximate", {"curve": [1]}, "2 to 1000 values"),
+        ("approximate", {"start": "x"}, "no curve is called 'x'"),
+        ("counts", {"side": 0}, "side: a whole number from 1 to 1024"),
+        ("counts", {"hidden": 2.5}, "neurons: a whole number"),
+        ("hadamard", {"start": "x"}, "no example is called 'x'"),
+        ("slide", {"kernel": 9}, "kernel: a whole number from 1 to 7"),
+        ("pooling", {"right": 9}, "right: a whole number"),
+        ("fields", {"row": 28}, "pixel: a whole number from 0 to 27"),
+    ],
+)
+def test_wrong_numbers_get_a_sentence(figure: str, arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        story.figure(figure, {}, None, arguments)
+
+
+def test_flatten_that_pools_to_nothing_names_the_layer() -> None:
+    with pytest.raises(ShapeError, match='MaxPool2D "pool4"'):
+        story.figure("flatten", {}, None, {"kernel": 15, "pools": 4})

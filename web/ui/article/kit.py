@@ -1,0 +1,274 @@
+"""What the article's figures share: asking the core, controls, small matrices, curves, maps.
+
+A figure shows what the core answers and computes nothing itself: numbers here are only laid out on the page.
+"""
+
+import json
+
+from pyscript import document, window
+from ui import dom
+
+MINUS, TIMES, THIN = "\u2212", "\u00d7", "\u202f"
+
+
+def number(value, digits: int = 2) -> str:
+    """With a minus sign proper, never as "-0.00"."""
+    text = f"{float(value):.{digits}f}"
+    if float(text) == 0:
+        text = text.replace("-", "")
+    return text.replace("-", MINUS)
+
+
+def added(values, bias) -> str:
+    """A sum written out, the bias at its end: "0.80 − 0.20 + 0.10"."""
+    return " + ".join([number(value) for value in values] + [number(bias)]).replace("+ " + MINUS, MINUS + " ")
+
+
+def power(value) -> str:
+    """A very small number: "5·10⁻⁷"."""
+    if not value:
+        return "0"
+    size, exponent = f"{value:.0e}".split("e")
+    signs = "".join(["⁰¹²³⁴⁵⁶⁷⁸⁹"[int(sign)] if sign != "-" else "⁻" for sign in str(int(exponent))])
+    return f"{size}·10{signs}"
+
+
+def integers(packed) -> dict:
+    """The whole numbers of a plain object, by name: a number beyond 31 bits does not cross as it is."""
+    return {name: int(value) for name, value in json.loads(window.JSON.stringify(packed)).items()}
+
+
+def short(value) -> str:
+    """As few digits as an input field needs."""
+    text = f"{float(value):.3f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def bytes_of(size) -> str:
+    """Bytes in units of a thousand."""
+    size, units = float(size), ["B", "kB", "MB", "GB"]
+    if size < 1000:
+        return f"{size:.0f} B"
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.1f} {units[0]}"
+
+
+def floats(array) -> list:
+    """The numbers of a packed array: one crossing for all of them."""
+    text = array.values.join(" ")
+    return [float(word) for word in text.split()] if text else []
+
+
+def escaped(text: str) -> str:
+    """Text of the core within mark-up."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+class Figure:
+    """One live figure. `ask()` after every change of `args`; `show(data)` gets the core's answer."""
+
+    follows = False  # whether it is about the drawing
+
+    def __init__(self, root, asked) -> None:
+        self.root, self.name, self.asked = root, root.getAttribute("data-live"), asked
+        self.args, self.data, self.stale, self.visible, self.live = {}, None, True, False, False
+        self.body = dom.make("div", "", None, class_="live-body")
+        self.root.insertBefore(self.body, root.querySelector("figcaption"))
+        self.note = dom.make("p", "", root, class_="live-note")
+        self.note.hidden = True
+        self.build()
+
+    def build(self) -> None:
+        """Make the controls and the places of the numbers, once."""
+
+    def show(self, data) -> None:
+        """Bring the numbers up to date."""
+
+    def ask(self) -> None:
+        """The visitor has changed something."""
+        self.stale = True
+        self.asked()
+
+    def answered(self, data, live: bool) -> None:
+        """An answer of the core, or what the site was built with."""
+        self.data, self.live = data, live
+        self.show(data)
+        self.root.setAttribute("data-state", "live" if live else "example")
+        self.say("" if live else "Python is on its way. Until it is here, this is an example.")
+
+    def say(self, sentence: str) -> None:
+        """A sentence under the figure; an empty one takes it away."""
+        self.note.textContent = sentence
+        self.note.hidden = not sentence
+
+    def repaint(self) -> None:
+        """After a change of theme."""
+        if self.data is not None:
+            self.show(self.data)
+
+    # -- controls ----------------------------------------------------------------------------------------------
+    def controls(self):
+        """A row for controls."""
+        return dom.make("div", "", self.body, class_="live-controls")
+
+    def slider(self, into, words: str, name: str, low, high, value, step=1):
+        """A slider for an argument; its value stands beside it."""
+        label = dom.make("label", "", into, class_="live-slider")
+        dom.make("span", words, label)
+        field = dom.make("input", "", label, type="range", min=low, max=high, step=step, value=value)
+        shown = dom.make("output", short(value), label)
+        self.args[name] = value
+
+        def moved(event) -> None:
+            self.args[name] = float(field.value) if step != int(step) else int(float(field.value))
+            shown.textContent = short(self.args[name]).replace("-", MINUS)
+            self.ask()
+
+        dom.listen(field, "input", moved)
+        return field
+
+    def switch(self, into, words: str, name: str, value: bool = False):
+        """A check box for an argument."""
+        label = dom.make("label", "", into, class_="live-switch")
+        field = dom.make("input", "", label, type="checkbox")
+        field.checked = value
+        dom.make("span", words, label)
+        self.args[name] = value
+
+        def changed(event) -> None:
+            self.args[name] = bool(field.checked)
+            self.ask()
+
+        dom.listen(field, "change", changed)
+        return field
+
+    def choice(self, into, words: str, options, chosen):
+        """A list to choose from: (value, words) each; `chosen(value)`."""
+        label = dom.make("label", "", into, class_="live-choice")
+        dom.make("span", words, label)
+        field = dom.make("select", "", label)
+        for value, text in options:
+            dom.make("option", text, field, value=value)
+        dom.listen(field, "change", lambda event: chosen(field.value))
+        return field
+
+    def button(self, into, words: str, pressed, label: str = ""):
+        """A button; `label` where its words are only a sign."""
+        element = dom.make("button", words, into, type="button", class_="button")
+        if label:
+            element.setAttribute("aria-label", label)
+        dom.listen(element, "click", lambda event: pressed())
+        return element
+
+    def fields(self, into, rows: int, columns: int, words: str, values, step=0.5) -> list:
+        """A matrix of number fields; `words` names it for those who hear the page."""
+        alone = rows * columns == 1
+        grid = dom.make("div", "", into, class_="fields")
+        if not alone:
+            grid.setAttribute("role", "group")
+            grid.setAttribute("aria-label", words)
+        grid.style.setProperty("--columns", str(columns))
+        found = []
+        for at in range(rows * columns):
+            place = f"{words}, row {at // columns + 1}, column {at % columns + 1}"
+            place = place if rows > 1 else words if alone else f"{words}, number {at + 1}"
+            field = dom.make("input", "", grid, type="number", step=step, value=short(values[at]), aria_label=place)
+            dom.listen(field, "input", lambda event: self.typed())
+            found.append(field)
+        return found
+
+    def typed(self) -> None:
+        """A number field has changed."""
+
+    def numbers(self, fields):
+        """The fields' numbers; None, with a word about it, while one of them is no number."""
+        try:
+            found = [float(field.value) for field in fields]
+        except ValueError:
+            self.say("Each field needs a number.")
+            return None
+        return found
+
+
+def fill(fields, values) -> None:
+    """Put the core's numbers into the fields that the visitor is not in."""
+    for field, value in zip(fields, values):  # noqa: B905  (not in MicroPython)
+        text = short(value)
+        if field.value != text and not field.isSameNode(document.activeElement):
+            field.value = text
+
+
+def grid(values, columns: int, peak=None, signed: bool = True, marks=None, words: str = "", digits: int = 2) -> str:
+    """Mark-up of a matrix of numbers, coloured by value; `marks`: by place, whether the cell stands out."""
+    peak = peak or max([abs(value) for value in values] + [1e-9])
+    lines = []
+    for start in range(0, len(values), columns):
+        cells = []
+        for at in range(start, min(start + columns, len(values))):
+            value = values[at]
+            kind = "n" if value < 0 else "p" if signed else "k"
+            mark = ' data-mark="yes"' if marks and marks[at] else ""
+            share = min(1.0, abs(value) / peak)
+            cells.append(f'<td class="{kind}" style="--s:{share:.2f}"{mark}>{number(value, digits)}</td>')
+        lines.append("<tr>" + "".join(cells) + "</tr>")
+    return f'<table class="grid" aria-label="{words}"><tbody>{"".join(lines)}</tbody></table>'
+
+
+def table(heads, rows) -> str:
+    """Mark-up of a table: the words of the columns, rows of texts; the first of a row names it."""
+    head = "".join([f'<th scope="col">{text}</th>' if text else "<td></td>" for text in heads])
+    lines = []
+    for row in rows:
+        cells = "".join([f"<td>{text}</td>" for text in row[1:]])
+        lines.append(f'<tr><th scope="row">{row[0]}</th>{cells}</tr>')
+    return f'<table class="counts"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+class Map:
+    """A canvas for one map or image, with a layer of marks over it, and words for those who do not see it."""
+
+    def __init__(self, into, words: str, size: int = 140) -> None:
+        self.frame = dom.make("figure", "", into, class_="map")
+        self.holder = dom.make("div", "", self.frame, class_="map-holder")
+        self.holder.style.setProperty("--size", f"{size}px")
+        self.canvas = dom.make("canvas", "", self.holder, role="img", aria_label=words)
+        self.over = dom.make("div", "", self.holder, class_="map-over", aria_hidden="true")
+        self.caption = dom.make("figcaption", words, self.frame)
+
+    def paint(self, array, signed: bool = False, peak=None, first: int = 0, words: str = "") -> None:
+        """Paint a packed array (H, W), or the map `first` of one (C, H, W)."""
+        shape = array.shape
+        height, width = shape[shape.length - 2], shape[shape.length - 1]
+        size, values = height * width, array.values
+        part = values.slice(first * size, (first + 1) * size)
+        if peak is None:
+            peak = max([abs(float(word)) for word in part.join(" ").split()])
+        window.pixels.paint(self.canvas, part, width, height, 1, peak or 1, signed, 0)
+        if words:
+            self.canvas.setAttribute("aria-label", words)
+            self.caption.textContent = words
+
+    def boxes(self, boxes, side: int) -> None:
+        """Frames over the map: (top, left, bottom, right, class) in cells of a side x side grid."""
+        marks = []
+        for top, left, bottom, right, kind in boxes:
+            scale = 100 / side
+            place = f"top:{top * scale:.2f}%;left:{left * scale:.2f}%;height:{(bottom - top) * scale:.2f}%;"
+            marks.append(f'<i class="{kind}" style="{place}width:{(right - left) * scale:.2f}%"></i>')
+        self.over.innerHTML = "".join(marks)
+
+
+def path(xs, ys, low, high, width: int, height: int) -> str:
+    """The `d` of a line through points, x from the first to the last of `xs`, y from low to high."""
+    left, span = xs[0], (xs[-1] - xs[0]) or 1
+    words = []
+    for x, y in zip(xs, ys):  # noqa: B905
+        down = height - (min(high, max(low, y)) - low) / (high - low) * height
+        words.append(f"{(x - left) / span * width:.1f} {down:.1f}")
+    return "M" + "L".join(words)
+
+
+def answer(row) -> str:
+    """What a network said: its digit and its share."""
+    return f"{row.digit}, {dom.percent(row.share)}"

@@ -287,3 +287,28 @@ def test_why_and_the_operating_table(inside: Any) -> None:
     page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
     inside.get("table-layer").select_option("conv1")
     page.wait_for_function(f"document.querySelector('[data-testid=weight-2-2]')?.value === '{before}'")
+
+
+def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
+    page = inside.page
+    inside.get("step-conv1").click()
+    at(inside, "conv1 layer")
+    inside.get("made").locator("summary").click()
+    page.wait_for_function("document.querySelectorAll('[data-testid=made] figure').length === 8")
+    assert "Nearest to" in inside.get("made").inner_text()
+    inside.get("excited").locator("summary").click()
+    page.wait_for_function("document.querySelectorAll('[data-testid=excited] figure').length > 3", timeout=60_000)
+    inside.get("tab-table").click()
+    at(inside, "table")
+    inside.get("sizes").locator("summary").click()
+    inside.get("feed").click()
+    page.wait_for_function("document.querySelector('[data-testid=sized] .refused')")
+    assert "28" in inside.get("sized").inner_text() and "40" in inside.get("sized").inner_text()
+    inside.get("feed-any").click()
+    page.wait_for_function(
+        "document.querySelector('[data-testid=sized]').textContent.includes('It reads')", timeout=90_000
+    )
+    inside.get("help").click()
+    assert "comes back" in page.locator("#sheet").inner_text()
+    page.keyboard.press("Escape")
+    at(inside, "table")  # the dialog took it

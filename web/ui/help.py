@@ -1,6 +1,6 @@
 """The shortcuts, written out from the same objects that make the buttons."""
 
-from ui import actions, dom, sheet
+from ui import actions, dom, sheet, views
 from ui.keyboard import KEYS
 
 
@@ -14,10 +14,11 @@ def toggle() -> None:
     for action in actions.actions:
         if action.keys:
             _line(table, [actions.spelled(key) for key in action.keys], action.words)
-    dom.make("h3", "On the pad", body)
-    table = dom.make("dl", "", body, class_="keys")
-    for keys, words in KEYS:
-        _line(table, [keys], words)
+    for title, lines in views.keys() + [("On the pad", KEYS)]:  # noqa: RUF005  (not in MicroPython)
+        dom.make("h3", title, body)
+        table = dom.make("dl", "", body, class_="keys")
+        for keys, words in lines:
+            _line(table, [keys], words)
     label = dom.make("label", "", body, class_="choice")
     box = dom.make("input", "", label, type="checkbox")
     box.checked = actions.single_keys()

@@ -74,8 +74,12 @@ def decode(text: str) -> list:
     return strokes
 
 
+_known = {"hash": window.location.hash}  # as last read or written
+
+
 def read() -> dict:
     """What the address says, e.g. {"view": "draw", "model": "ann", "ink": "..."}."""
+    _known["hash"] = window.location.hash
     parts = window.location.hash.lstrip("#").split("?", 1)
     state = {"view": parts[0] or "draw"}
     if len(parts) == 2:
@@ -86,12 +90,18 @@ def read() -> dict:
 
 
 def write(state: dict, new_entry: bool = False) -> None:
-    """Put the state into the address. `new_entry`: so that Back leads to what was before."""
+    """Put the state into the address. `new_entry`: so that Back leads to what was before.
+
+    An address that has just been called up, and is still to be followed, is not written over.
+    """
+    if window.location.hash != _known["hash"] and not new_entry:
+        return
     said = [(name, value) for name, value in state.items() if value and name != "view"]
     pairs = "&".join([f"{name}={value}" for name, value in said])
     address = "#" + state.get("view", "draw") + ("?" + pairs if pairs else "")
     if address != window.location.hash:
         window.early.address(window.location.pathname + window.location.search + address, new_entry)
+        _known["hash"] = window.location.hash
 
 
 def forced_backend() -> str:

@@ -15,7 +15,7 @@ from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
 
-INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate", "why", "operate")
+INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate", "why", "kernels", "operate")
 ARTICLE = ("view", "kit", "neurons", "images", "kernels", "layers")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
@@ -25,6 +25,11 @@ VIEWS = {
         "module": "ui.inside.view",
         "files": ["ui/inside/" + name + ".py" for name in INSIDE],
         "styles": ["style/dock.css", "style/inside.css"],
+        "keys": (
+            ("Arrow keys", "choose a map, or move the lens"),
+            ("Enter", "goes deeper: from a map to a number, from a number to how it was made"),
+            ("Escape", "comes back"),
+        ),
     },
     "article": {
         "title": "Article",
@@ -83,6 +88,12 @@ def current() -> str:
 def known(name: str) -> bool:
     """Whether there is a view of this name."""
     return name == "draw" or name in VIEWS
+
+
+def keys() -> list:
+    """Title and keys of the open view, for the help."""
+    view = VIEWS.get(current(), {})
+    return [(view["title"], view["keys"])] if "keys" in view else []
 
 
 def state() -> dict:

@@ -3,6 +3,7 @@
 from pyscript import window
 from ui import dom
 from ui.inside import parts
+from ui.inside.kernels import Beside
 from ui.inside.plate import Plate
 
 STRONGEST = 6  # channels shown at first
@@ -11,8 +12,8 @@ STRONGEST = 6  # channels shown at first
 class Layer:
     """`go(layer, index)` leads on; `row` is what the network says of this layer."""
 
-    def __init__(self, go, row, network) -> None:
-        self.go, self.row, self.network = go, row, network
+    def __init__(self, go, row, network, host) -> None:
+        self.go, self.row, self.network, self.host = go, row, network, host
         self.number, self.answer, self.all, self.lines, self.columns = 0, None, False, {}, 1
 
     def question(self) -> tuple:
@@ -33,6 +34,7 @@ class Layer:
         self.weights = dom.make("div", "", into)
         self.weight_plate = None
         self.kernel = dom.make("div", "", into, class_="kernel", data_testid="kernel")
+        self.beside = Beside(into, self.host, self.network, row) if row.kind == "conv2d" else None
         self.figures = dom.make("details", "", into, class_="costs")
         dom.make("summary", "The numbers of this map", self.figures)
         self.figures_body = dom.make("div", "", self.figures, class_="scroll", tabindex="0", role="group")
@@ -95,6 +97,7 @@ class Layer:
         self.caption.textContent = f"{words}{value}. Arrow keys choose, {on}."
         if self.row.kind == "conv2d":
             self._kernel(answer)
+            self.beside.update(self.number)
         if self.row.kind == "dense" and answer.weights:
             self._neurons(answer)
         self._figures()

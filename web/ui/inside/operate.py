@@ -3,6 +3,8 @@
 from pyscript import document, window
 from ui import dom
 from ui.inside import parts
+from ui.inside.plate import Plate
+from ui.inside.why import Flat
 from ui.worker import EngineError, EngineGoneError
 
 
@@ -12,7 +14,7 @@ class Operate:
     def __init__(self, host, network, again, look) -> None:
         self.host, self.network, self.again, self.look = host, network, again, look
         self.layer, self.kernel, self.channel = "", 0, 0
-        self.answer, self.version, self.built = None, -1, ""
+        self.answer, self.version, self.built, self.names = None, -1, "", []
 
     def question(self) -> tuple:
         """What to ask for each drawing."""
@@ -41,6 +43,7 @@ class Operate:
         self.changes = dom.make("ol", "", into, class_="changes", data_testid="table-changes")
         self.measured = dom.make("p", "", into, class_="words", role="status", data_testid="table-measured")
         self.flipped = dom.make("div", "", into, class_="flipped")
+        self._sizes(into)
         self.shares = dom.make("div", "", into, class_="scroll", tabindex="0", role="group", aria_label="Probabilities")
 
     def focus(self) -> None:
@@ -83,6 +86,71 @@ class Operate:
             rows.append((name, dom.percent(before, 2), dom.percent(after, 2), bar))
         self.shares.innerHTML = parts.table(("This drawing", "original", "changed", ""), rows, "Probabilities")
 
+    # -- another size ----------------------------------------------------------------------------------------
+    def _sizes(self, into) -> None:
+        """The same drawing, larger: refused by a network with flatten, read by one that takes the mean of each map."""
+        box = dom.make("details", "", into, class_="costs", data_testid="sizes")
+        dom.make("summary", "A drawing of another size", box)
+        line = dom.make("div", "", box, class_="transport")
+        label = dom.make("label", "Pixels a side ", line)
+        self.side = dom.make("input", "", label, type="number", min="28", max="64", data_testid="side")
+        self.side.value = "40"
+        for title, testid, run in (
+            ("Feed it to the network", "feed", self._feed),
+            ("To the same convolutions with global average pooling", "feed-any", self._feed_any),
+        ):
+            button = dom.make("button", title, line, type="button", class_="button outlined", data_testid=testid)
+            dom.listen(button, "click", _runner(run))
+        self.sized = dom.make("div", "", box, role="status", data_testid="sized")
+
+    async def _feed(self) -> None:
+        await self._show_sized(self.network.model, "")
+
+    async def _feed_any(self) -> None:
+        """Made once: the convolutions stay, the head is fitted anew, and measured."""
+        samples = window.URL.new("samples/", document.baseURI).href
+        self.sized.textContent = "Fitting a new last layer to the means of the maps, and measuring it on test images."
+        side = self._pixels()
+        try:
+            found = await self.host.ask("any_size", seconds=180, model=self.network.model, samples=samples, side=side)
+        except (EngineError, EngineGoneError) as error:
+            self.sized.textContent = parts.reason(error)
+            return
+        if found.cancelled:
+            return
+        if found.refused:
+            self.sized.textContent = found.refused
+            return
+        right, count = found.accuracy, parts.count(found.count)
+        plain = dom.percent(getattr(right, "as it is"))
+        text = (
+            f"Without training, on {count} test images: {plain} as they are, {dom.percent(right.enlarged)} enlarged, "
+        )
+        text += f"{dom.percent(right.framed)} on a larger sheet; with flatten {dom.percent(found.original)}."
+        await self._show_sized(found.name, text)
+
+    def _pixels(self) -> int:
+        return min(64, max(28, int(self.side.value))) if self.side.value.isdigit() else 40
+
+    async def _show_sized(self, model: str, words: str) -> None:
+        side = self._pixels()
+        try:
+            found = await self.host.ask("sized", model=model, side=side)
+        except (EngineError, EngineGoneError) as error:
+            self.sized.textContent = parts.reason(error)
+            return
+        self.sized.replaceChildren()
+        plate = Plate(self.sized, "", None, None, None, 160)
+        plate.paint(Flat(found.image.values, found.image.shape[0], found.image.shape[1]), 1.0, 0, False)
+        plate.label(f"The drawing, {side} by {side}", f"{side} \u00d7 {side}")
+        if found.refused:
+            dom.make("p", found.refused, self.sized, class_="view-note refused")
+            return
+        shares = [float(share) for share in found.probabilities.values]
+        best = shares.index(max(shares))
+        reads = f"It reads {self.network.classes[best]}, {dom.percent(shares[best])}. "
+        dom.make("p", reads + words, self.sized, class_="words")
+
     # -- editing ---------------------------------------------------------------------------------------------
     def _choose(self, layer: str) -> None:
         self.layer, self.kernel, self.channel = layer, 0, 0
@@ -108,6 +176,8 @@ class Operate:
         told = None
         name, model = self.layer, self.answer.name
         try:
+            if not self.names:
+                self.names = [kernel.name for kernel in (await self.host.ask("hand_made")).kernels]
             told = await self.host.ask("layer", model=model, layer=name, number=self.kernel)
             if told.kind != "conv2d":  # its activation bears the layer's name
                 told = await self.host.ask("layer", model=model, layer=name + ".linear", number=self.kernel)
@@ -159,7 +229,7 @@ class Operate:
         dom.listen(zero, "click", lambda event: self.edit("zero", {"layer": self.layer, "kernel": self.kernel}))
         label = dom.make("label", "Put in ", line)
         made = dom.make("select", "", label, data_testid="table-handmade")
-        for name in ("a kernel made by hand", "Sobel x", "Sobel y", "Laplacian", "blur", "corner", "line", "spot"):
+        for name in ["a kernel made by hand"] + self.names:  # noqa: RUF005
             dom.make("option", name, made, value=name)
 
         def put(event) -> None:
@@ -244,6 +314,10 @@ class Operate:
 
 def _changeable(layer) -> bool:
     return bool(layer.pooling or layer.strides or layer.activation)
+
+
+def _runner(run):
+    return lambda event: dom.run(run())
 
 
 def _doer(page, action: str):

@@ -392,7 +392,7 @@ def _build(row, whole: bool) -> None:
     elif row is None:
         _s["page"] = Overview(go, network, lambda page: dom.run(_times(page)))
     elif not whole:
-        _s["page"] = Layer(go, row, network)
+        _s["page"] = Layer(go, row, network, host)
     elif row.kind in WINDOWS:
         _s["page"] = Lens(go, slide, ask, row)
     else:

@@ -65,7 +65,7 @@ class Why:
         )
         seen = self.host.reading.seen
         if seen is not None:
-            self.plates["input"].paint(_Flat(seen, 28, 28), 1.0, 0, False)
+            self.plates["input"].paint(Flat(seen, 28, 28), 1.0, 0, False)
             self.plates["input"].label("What the network sees", "What the network sees")
         self._map("saliency", answer.saliency, False)
         self._map("signed", answer.signed, True)
@@ -85,7 +85,7 @@ class Why:
         plate, shape = self.plates[name], packed.shape
         values = packed.values
         peak = max([abs(float(value)) for value in values] + [1e-12])
-        plate.paint(_Flat(values, shape[0], shape[1]), peak, 0, is_signed)
+        plate.paint(Flat(values, shape[0], shape[1]), peak, 0, is_signed)
         title = next(title for key, title, _ in MAPS if key == name)
         plate.label(f"{title}, largest {parts.number(peak, 4)}", title)
 
@@ -102,14 +102,14 @@ class Why:
         plate.box.setAttribute("data-version", str(self.host.pad.version()))
 
 
-class _Flat:
+class Flat:
     """One map, as plates want it."""
 
     def __init__(self, values, height: int, width: int) -> None:
-        self.values = _Packed(values, height, width)
+        self.values = Packed(values, height, width)
         self.low = 0.0
 
 
-class _Packed:
+class Packed:
     def __init__(self, values, height: int, width: int) -> None:
         self.values, self.shape = values, (1, height, width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_parameters_that_stop_being_finite_are_noticed_before_anything_is_saved(
         {"optimizer": Adam(learning_rate=lambda step, total: 0.1)},  # type: ignore[arg-type]
         {"seed": -1},
     ],
-    ids=str,
+    ids=lambda options: re.sub(r" at 0x[0-9a-f]+", "", str(options)),  # the same in every process
 )
 def test_wrong_options_are_refused_before_the_first_step(options: dict[str, Any]) -> None:
     model = small()

@@ -66,6 +66,11 @@ def state() -> dict:
     return {"at": _s["at"]}
 
 
+def question():
+    """Nothing along with a reading: each figure asks for itself while it is on the screen."""
+    return
+
+
 def changed(reading) -> None:
     """The drawing has been read anew: figures about it are out of date."""
     if reading is None:

@@ -3,14 +3,17 @@
 (() => {
   "use strict";
 
-  const known = {};
+  // Asked for once a theme: a look at the styles between two paintings would have the whole page styled anew.
+  let known = {};
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { known = {}; });
   function colour(name) {
+    const key = `${name} ${document.documentElement.dataset.theme}`;
+    if (known[key]) return known[key];
     const said = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    if (known[said]) return known[said];
     const probe = document.createElement("canvas").getContext("2d");
     probe.fillStyle = said;
     const hex = probe.fillStyle; // the canvas normalises every colour to #rrggbb
-    return (known[said] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+    return (known[key] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
   }
 
   // values: count maps of height x width, one after the other, from the map `first` on; drawn `columns` side by side with

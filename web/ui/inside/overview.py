@@ -15,7 +15,7 @@ class Overview:
 
     def __init__(self, go, network, opened) -> None:
         self.go, self.network, self.canvases, self.lists = go, network, {}, {}
-        self.opened = opened
+        self.opened, self.said = opened, {}
 
     def build(self, into) -> None:
         """Everything that does not change with the drawing."""
@@ -68,9 +68,12 @@ class Overview:
                 _paint_vector(canvas, row, answer, tall, wide, gap)
             else:
                 parts.paint_maps(canvas, row, answer, columns, gap)
-            canvas.style.width = f"{canvas.width * size}px"
-            reach = f"{parts.number(row.low)} to {parts.number(row.high)}"
-            canvas.setAttribute("aria-label", f"{name}: values {reach}")
+            text = f"{name}: values {parts.number(row.low)} to {parts.number(row.high)}"
+            if name not in self.said:
+                canvas.style.width = f"{canvas.width * size}px"
+            if self.said.get(name) != text:
+                self.said[name] = text
+                canvas.setAttribute("aria-label", text)
 
     def _vector(self, row, answer) -> str:
         """A short vector written out, each number a bar and a text that can be asked where it comes from."""

@@ -87,7 +87,7 @@ class Why:
         peak = max([abs(float(value)) for value in values] + [1e-12])
         plate.paint(Flat(values, shape[0], shape[1]), peak, 0, is_signed)
         title = next(title for key, title, _ in MAPS if key == name)
-        plate.label(f"{title}, largest {parts.number(peak, 4)}", title)
+        plate.label(title, title)
 
     async def _occlude(self, version: int) -> None:
         plate = self.plates["occlusion"]

@@ -252,7 +252,7 @@ def test_a_click_on_the_strip_opens_that_map(desk: Any) -> None:
     desk.page.wait_for_function("document.documentElement.dataset.view === 'draw'")
 
 
-def test_why_and_the_operating_table(inside: Any) -> None:
+def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     page = inside.page
     inside.get("tab-why").click()
     at(inside, "why")
@@ -260,6 +260,7 @@ def test_why_and_the_operating_table(inside: Any) -> None:
     page.wait_for_selector("[data-testid=why-occlusion][data-version]", timeout=30_000)
     inside.get("why-target").select_option("1")
     page.wait_for_function("document.querySelector('[data-testid=why-words]').textContent.startsWith('For 1:')")
+    assert violations(inside, axe) == [], "why"
     inside.get("tab-table").click()
     at(inside, "table")
     field = inside.get("weight-2-2")
@@ -273,6 +274,10 @@ def test_why_and_the_operating_table(inside: Any) -> None:
         "document.querySelector('[data-testid=table-measured]').textContent.includes('test images,')", timeout=60_000
     )
     assert "lost" in inside.get("table-measured").inner_text()
+    assert violations(inside, axe) == [], "table"
+    page.set_viewport_size({"width": 320, "height": 640})
+    no_sideways_scroll(inside)
+    page.set_viewport_size({"width": 1280, "height": 900})
     inside.get("table-look").click()
     at(inside, "whole")
     assert inside.get("changed-copy").get_attribute("aria-pressed") == "true"

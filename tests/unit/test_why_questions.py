@@ -217,6 +217,7 @@ def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
     for way in ("enlarged", "framed"):
         answer = asked(operate.sized(here, "cnn-small~", 40, way))
         assert answer["refused"] == "" and answer["probabilities"].sum() == pytest.approx(1.0, abs=1e-5)
+        assert answer["share"] == answer["probabilities"][answer["best"]] == answer["probabilities"].max()
     strided = asked(operate.edited(here, "cnn-small~", "stride", layer="conv1", stride=2))
     assert strided["refused"] == "" and strided["changes"] == ["conv1: stride 1 to 2"]
 

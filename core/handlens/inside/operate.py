@@ -218,7 +218,8 @@ async def any_size(session: Session, model: str, samples: str, side: int = anysi
 
 @question
 async def sized(session: Session, model: str, side: int = anysize.LARGER, way: str = "enlarged") -> Answer:
-    """The image looked at, at another size, through a network: ``probabilities``, or ``refused``, the reason why not.
+    """The image looked at, at another size, through a network: ``probabilities``, the class with the largest of them
+    (``best``) and its ``share``, or ``refused``, the reason why not.
 
     way: "enlarged" to side x side pixels, or "framed", in the middle of such a sheet.
     """
@@ -226,9 +227,11 @@ async def sized(session: Session, model: str, side: int = anysize.LARGER, way: s
     if way not in anysize.WAYS:
         raise DataError(f"an image can be shown {', '.join(anysize.WAYS)}; got {way!r}")
     image = anysize.WAYS[way](plain, side)
-    answer: Answer = {"image": image[0, 0], "refused": "", "probabilities": None}
+    answer: Answer = {"image": image[0, 0], "refused": "", "probabilities": None, "best": -1, "share": 0.0}
     try:
-        answer["probabilities"] = (await session.model(model).predict_async(image))[0]
+        shares = (await session.model(model).predict_async(image))[0]
+        best = int(shares.argmax())
+        answer.update(probabilities=shares, best=best, share=float(shares[best]))
     except HandlensError as error:
         answer["refused"] = str(error)
     return answer

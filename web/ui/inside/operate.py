@@ -146,9 +146,7 @@ class Operate:
         if found.refused:
             dom.make("p", found.refused, self.sized, class_="view-note refused")
             return
-        shares = [float(share) for share in found.probabilities.values]
-        best = shares.index(max(shares))
-        reads = f"It reads {self.network.classes[best]}, {dom.percent(shares[best])}. "
+        reads = f"It reads {self.network.classes[int(found.best)]}, {dom.percent(found.share)}. "
         dom.make("p", reads + words, self.sized, class_="words")
 
     # -- editing ---------------------------------------------------------------------------------------------

@@ -174,6 +174,7 @@ def test_named_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
         step_setup.find_python()
 
 
+@pytest.mark.slow
 def test_rebuild_without_network_from_the_cache(copy: Path, tmp_path: Path, root: Path) -> None:
     """`rm -rf .venv node_modules dist` on a machine without a network: `.cache/` is enough."""
     (copy / ".cache").mkdir()

@@ -428,6 +428,7 @@ def test_side_modules_of_the_wheel_load_in_chromium(
     assert answer["opened"] == "handlens-side-relaxed.wasm" and answer["lanes"] == 4
 
 
+@pytest.mark.slow
 def test_host_wheel_installs_in_a_bare_environment(kernels: dict[str, Path], tmp_path: Path) -> None:
     if not OWN:
         pytest.skip("no library for this machine")

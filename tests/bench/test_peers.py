@@ -7,12 +7,14 @@ import importlib.util
 import json
 import sys
 import types
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import handlens
 import numpy as np
 import pytest
+import step_serve
 from bench import first_times, first_work, op_report, peer_report, peer_workload, torch_engine
 from bench.peer_report import Job, Record
 from onnx.reference import ReferenceEvaluator
@@ -202,7 +204,8 @@ def test_the_first_answers_have_our_weights_in_the_order_of_tfjs(digits: handlen
 
 def test_the_link_is_what_the_page_writes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = types.ModuleType("pyscript")
-    browser.document = browser.window = None  # type: ignore[attr-defined]
+    browser.document = None  # type: ignore[attr-defined]
+    browser.window = types.SimpleNamespace(location=types.SimpleNamespace(hash=""))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pyscript", browser)
     spec = importlib.util.spec_from_file_location("page_link", root / "web" / "ui" / "link.py")
     assert spec and spec.loader
@@ -216,11 +219,16 @@ def test_the_link_is_what_the_page_writes(root: Path, monkeypatch: pytest.Monkey
     assert first_work.link(flat) == page.encode(Flat(flat)) != ""
 
 
-def test_what_is_compressed_already_is_sent_as_it_is(tmp_path: Path) -> None:
-    plain, packed = tmp_path / "plain.js", tmp_path / "packed.gz"
-    plain.write_bytes(b"again and " * 100)
-    packed.write_bytes(gzip.compress(bytes(range(256)) * 9, 9))
-    assert len(first_times.squeezed(plain)) < 100
-    assert first_times.squeezed(packed) == packed.read_bytes()
-    page = first_times.Contestant("ours", tmp_path, "", times=[30.0, 10.0, 20.0], fetched=[("plain.js", 1300)])
-    assert "| ours | 0.02 s | 1 | 1.3 kB | " in first_times.report([page], "here")
+def test_pages_are_sent_as_github_pages_sends_them(tmp_path: Path) -> None:
+    text, packed = b"again and " * 100, gzip.compress(bytes(range(256)) * 9, 9)
+    (tmp_path / "plain.js").write_bytes(text)
+    (tmp_path / "packed.wasm.gz").write_bytes(packed)
+    with step_serve.running(tmp_path, handler=first_times.Pages) as address:
+        for name, data, coding in (("plain.js", text, "gzip"), ("packed.wasm.gz", packed, None)):
+            with urllib.request.urlopen(address + name) as response:
+                sent = response.read()
+            assert response.headers["Content-Encoding"] == coding
+            assert (gzip.decompress(sent) if coding else sent) == data
+    times = {False: [30.0, 10.0, 20.0], True: [300.0, 100.0, 200.0]}
+    page = first_times.Contestant("ours", tmp_path, "", times=times, fetched=[("plain.js", 130)])
+    assert "| ours | 0.02 s | 0.20 s | 1 | 1000 B | 130 B |" in first_times.report([page], "here")

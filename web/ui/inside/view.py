@@ -319,7 +319,7 @@ async def _show() -> None:
     _s["root"].setAttribute("data-version", str(version))
     place = ".".join([str(k) for k in _s["cell"]])
     _s["root"].setAttribute("data-shown", f"{kind} {place}" if place else kind)
-    if _s["fresh"]:
+    if _s["fresh"] and _s["done"] == _s["wanted"]:  # else one has gone on meanwhile: the keyboard follows there
         _s["fresh"] = False
         if (row is not None or _s["tab"]) and deepest is None:
             _s["page"].focus()

@@ -217,13 +217,15 @@ class Sequential:
 
         It is out of the cache until :meth:`_put_back`: calls that overlap in an event loop each get one of their own.
         """
-        backend, program = self.backend, self._programs.pop(key, None)
+        program = self._programs.pop(key, None)
         if program is None:
-            plan = self.plan(*key)
-            shared = {"parameters": self.parameters, "state": self.state}
-            wanted = {name: array for name, array in shared.items() if name in plan.buffers}
-            program = await backend.load(plan, wanted)
+            program = await self.loaded(self.plan(*key))
         return program
+
+    async def loaded(self, plan: Plan) -> backends.Program:
+        """A plan over this model's own parameter memory, loaded on its backend; the caller closes it."""
+        shared = {"parameters": self.parameters, "state": self.state}
+        return await self.backend.load(plan, {name: array for name, array in shared.items() if name in plan.buffers})
 
     def _put_back(self, key: tuple[Any, ...], program: backends.Program, backend: backends.Backend) -> None:
         if backend is self.backend:

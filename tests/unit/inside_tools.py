@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -62,3 +64,12 @@ def logits64(model: Sequential) -> Callable[[np.ndarray], np.ndarray]:
     graph.outputs = {"logits": graph.outputs["logits"]}
     run = runner(model, graph)
     return lambda x: run(input=x)["logits"][0]
+
+
+async def note_turns(gaps: list[float]) -> None:
+    """Until cancelled, note the seconds of this thread's own work from one turn of the event loop to the next."""
+    last = time.thread_time()
+    while True:
+        await asyncio.sleep(0)
+        gaps.append(time.thread_time() - last)
+        last = time.thread_time()

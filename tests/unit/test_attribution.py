@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import time
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from handlens.inside import attribution, receptive
 from handlens.inside.attribution import SEED, Sensitivity, grad_cam, gradient_graph, occlusion, saliency
 from handlens.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, Softmax
 from handlens.model import Sequential
-from unit.inside_tools import CNNS, SHIPPED, logits64, noisy, runner, samples, shipped
+from unit.inside_tools import CNNS, SHIPPED, logits64, noisy, note_turns, runner, samples, shipped
 
 STEP = 1e-6
 
@@ -180,16 +179,8 @@ def test_occlusion_keeps_the_event_loop_free_and_can_be_stopped() -> None:
     model, x = shipped("digits"), samples()[0][2]
     gaps, told = [], []
 
-    async def watch() -> None:
-        last = time.thread_time()
-        while True:
-            await asyncio.sleep(0)
-            now = time.thread_time()
-            gaps.append(now - last)
-            last = now
-
     async def both() -> None:
-        watching = asyncio.ensure_future(watch())
+        watching = asyncio.ensure_future(note_turns(gaps))
         found = await attribution.occlusion_async(model, x, 1, progress=told.append)
         watching.cancel()
         np.testing.assert_allclose(found.map, occlusion(model, x, 1).map, atol=1e-5)

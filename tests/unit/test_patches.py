@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import time
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from handlens.inside import receptive
 from handlens.inside.patches import FAINT, Excitement, excitement, excitement_async, matching
 from handlens.inside.steps import steps
 from handlens.model import Sequential
-from unit.inside_tools import samples, shipped
+from unit.inside_tools import note_turns, samples, shipped
 
 RESPONSES = [("cnn-small", "conv2", "conv2"), ("digits", "conv1", "relu1"), ("digits", "conv4", "relu4")]
 
@@ -106,15 +105,8 @@ def test_the_search_keeps_the_event_loop_free_and_can_be_stopped() -> None:
     model, (images, labels) = shipped("digits"), samples()
     gaps, told = list[float](), list[float]()
 
-    async def watch() -> None:
-        last = time.thread_time()
-        while True:
-            await asyncio.sleep(0)
-            gaps.append(time.thread_time() - last)
-            last = time.thread_time()
-
     async def work() -> Excitement:
-        watching = asyncio.ensure_future(watch())
+        watching = asyncio.ensure_future(note_turns(gaps))
         found = await excitement_async(model, "conv2", images, labels, progress=told.append)
         watching.cancel()
         stopped = asyncio.ensure_future(excitement_async(model, "conv2", images, labels))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import time
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from handlens.inside.table import ACTIVATIONS, Measured, Table
 from handlens.inside.wording import MINUS
 from handlens.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D, ReLU, Softmax
 from handlens.model import Sequential
-from unit.inside_tools import CNNS, samples, shipped
+from unit.inside_tools import CNNS, note_turns, samples, shipped
 
 
 def free() -> Sequential:
@@ -257,15 +256,8 @@ def test_measuring_gives_way_to_the_event_loop_and_to_the_next_edit() -> None:
     images, labels = (part[:400] for part in samples())
     table, told, gaps = Table(shipped("digits")), list[float](), list[float]()
 
-    async def watch() -> None:
-        last = time.thread_time()
-        while True:
-            await asyncio.sleep(0)
-            gaps.append(time.thread_time() - last)
-            last = time.thread_time()
-
     async def work() -> None:
-        watching = asyncio.ensure_future(watch())
+        watching = asyncio.ensure_future(note_turns(gaps))
         table.zero_kernel("conv1", 3)
         first = asyncio.ensure_future(table.measure_async(images, labels, told.append))
         while not told or told[-1] < 0.3:

@@ -13,11 +13,11 @@ from ..layers import AvgPool2D, Conv2D, MaxPool2D
 from . import anysize, handmade
 from .ablation import ablation_async
 from .jobs import alone
-from .session import Answer, Session, question
+from .session import Answer, Session, question, weights_of
 from .slices import Progress
 from .table import POOLINGS, Measured, Table
 from .timing import layer_times_async
-from .why import pixels, weights_of
+from .why import pixels
 
 __all__ = ["ablated", "any_size", "edited", "measured", "sized", "table", "times"]
 

@@ -26,6 +26,11 @@ Sample = Callable[[str, str], Awaitable["Examples"]]
 QUESTIONS: dict[str, Question] = {}
 
 
+def weights_of(model: Sequential) -> tuple[int, int]:
+    """What tells one state of a model's weights from another."""
+    return crc32(model.parameters.data), crc32(model.state.data)
+
+
 class Session:
     """What the page looks at.
 
@@ -71,8 +76,7 @@ class Session:
     async def lens(self, name: str, blank: bool = False) -> Lens:
         """A lens over the image looked at, which explains any of its numbers; traced once for each drawing."""
         model, image = self.model(name), self.image(blank)
-        weights = crc32(model.parameters.data), crc32(model.state.data)
-        key = (model, model.backend.name, image.tobytes(), weights)
+        key = (model, model.backend.name, image.tobytes(), weights_of(model))
         if self._lens[0] != key or self._lens[1] is None:
             self._lens = key, Lens(model, await model.trace_async(image[None, None]))
         lens = self._lens[1]

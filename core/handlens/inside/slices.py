@@ -89,9 +89,7 @@ class Loaded:
         if spare is not None:
             spare[0].close(spare[1])
         model = self.model
-        plan = make_plan(self.make(), model.layout, model.state_layout)
-        shared = {"parameters": model.parameters, "state": model.state}
-        return await backend.load(plan, {name: array for name, array in shared.items() if name in plan.buffers})
+        return await model.loaded(make_plan(self.make(), model.layout, model.state_layout))
 
     def close(self) -> None:
         """Free the kept program; the next run loads another."""

@@ -66,9 +66,7 @@ async def _layer_times(model: Sequential, x: Array, budget: float, cooperative: 
     if backend.suspends or backend.works_ahead:
         why = f"{backend.name} takes the whole network as one order: it does not tell how long a part of it took"
         return Times(backend.name, dict.fromkeys(names), {}, None, 0, why)
-    shared = {"parameters": model.parameters, "state": model.state}
-    plan = model.plan(1, image.shape[1:])
-    program = await backend.load(plan, {name: array for name, array in shared.items() if name in plan.buffers})
+    program = await model.loaded(model.plan(1, image.shape[1:]))
     try:
         backend.upload(program, "input", image)
         backend.prepare(program)

@@ -13,15 +13,10 @@ from . import attribution, handmade
 from .attribution import Sensitivity
 from .jobs import alone
 from .patches import Excitement, excitement_async, matching_of
-from .session import Answer, Session, question
+from .session import Answer, Session, question, weights_of
 from .slices import Progress
 
 __all__ = ["excited", "hand_made", "matched", "occluded", "why"]
-
-
-def weights_of(model: Sequential) -> tuple[int, int]:
-    """What tells one state of a model's weights from another."""
-    return hash(model.parameters.tobytes()), hash(model.state.tobytes())
 
 
 def sensitivity(session: Session, model: Sequential, layer: str) -> Sensitivity:

@@ -43,6 +43,7 @@ BENCHES = {
     "peers": "onnxruntime-web, tfjs, jax-js and Handlens at the same work, in Chromium",
     "first": "the first answer from a cold cache, beside the smallest pages of tfjs and onnxruntime-web",
     "ops": "each op of the compiled kernels beside the peak of one core",
+    "views": "from a stroke to what Look inside shows, and the longest tasks of the main thread",
 }
 
 

@@ -62,6 +62,11 @@ def first(*, quick: bool) -> None:
     in_browser("first-times", "first answers, in headless Chromium", "first_times.py", quick=quick)
 
 
+def views(*, quick: bool) -> None:
+    """From a stroke to what "Look inside" shows, and the longest tasks of the page's main thread."""
+    in_browser("view-times", "the views, in headless Chromium", "view_times.py", quick=quick)
+
+
 def peers(*, quick: bool, torch: str) -> None:
     """The other libraries at our work, in headless Chromium; minutes."""
     step_setup.python_environment()
@@ -78,6 +83,8 @@ def main(parts: Sequence[str], *, page: bool, quick: bool, torch: str) -> int:
         peers(quick=quick, torch=torch)
     if "first" in parts:
         first(quick=quick)
+    if "views" in parts:
+        views(quick=quick)
     if not parts:
         core(quick=quick, torch=torch)
     if "ops" in parts or (not parts and page):

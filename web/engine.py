@@ -41,9 +41,9 @@ FACTS = ("drawn", "refusal")  # what the page quotes of a model's metadata
 chooser = None if failure else handlens.chooser.Chooser()
 models: dict = {}
 digests: dict = {}  # by model: the sha256 of its file
-# What was read last, for the questions that follow: for each digit its 28 x 28 and the way to it (None where it came as
-# 28 x 28), and the image and the preparation of the one that the visitor looks at.
-last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None, "drawn": [], "own": []}
+# What was read last, for the questions that follow: for each digit its 28 x 28, and functions that give the way to it
+# (None where it came as 28 x 28) and its strokes; then all three of the digit that the visitor looks at.
+last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None, "drawn": [], "own": None}
 file: dict = {"pixels": None, "shown": None, "overview": None}  # the file read last, and what the pad shows of it
 
 
@@ -157,7 +157,7 @@ def steps() -> object:
 
     The box is in pixels of the raster `ink`.
     """
-    prepared, extent = last["prepared"], last["extent"]
+    prepared, extent = last["prepared"]() if last["prepared"] else None, last["extent"]
     if prepared is None:
         return None
     ink = prepared.ink
@@ -179,24 +179,37 @@ async def read(strokes: object, extent: float, name: str, without: str, also: st
     same drawing, as JSON of a question's name and its arguments; `inside` is its answer, in the same message.
     """
     started = time.perf_counter()
-    drawn = handlens.strokes.unpack(np.asarray(strokes.to_py(), dtype=np.float32))
-    places = await handlens.numbers.answered(models[name], handlens.numbers.candidates(drawn, extent))
-    last.update(images=[], all=[place.prepared for place in places], image=None, prepared=None)
-    last.update(extent=extent, drawn=drawn, strokes=[place.strokes for place in places])
+    packed_strokes = np.asarray(strokes.to_py(), dtype=np.float32)
+    drawn, model = handlens.strokes.unpack(packed_strokes), models[name]
+    found = handlens.numbers.compiled_candidates(model, packed_strokes, extent)
+    places = await handlens.numbers.answered(model, found)
+    last.update(images=[], all=[stages_of(place) for place in places], image=None, prepared=None)
+    last.update(extent=extent, drawn=drawn, strokes=[strokes_of(place) for place in places])
     if not places:  # nothing drawn, or all of it erased
         return pack({"blank": True})
-    readings = [place.reading for place in places]
+    readings, images = [place.reading for place in places], [place.image for place in places]
     if without:  # the digits are found as ever; each is then prepared anew
-        last["all"] = [spoiled(place, drawn, extent, without.split(",")) for place in places]
-        readings = await judged([prepared.image for prepared in last["all"]], name)
+        ready = [spoiled(place, drawn, extent, without.split(",")) for place in places]
+        last["all"], images = [lambda one=one: one for one in ready], [one.image for one in ready]
+        readings = await judged(images, name)
     boxes = [[float(edge) / extent for edge in place.box] for place in places]
-    latest = max(range(len(places)), key=lambda place: max(places[place].strokes))
-    found = answer(name, readings, [prepared.image for prepared in last["all"]], boxes, latest, started)
+    latest = max(range(len(places)), key=lambda place: places[place].last)
+    said = answer(name, readings, images, boxes, latest, started)
     try:
-        found["inside"] = await asked(*json.loads(also)) if also else False
+        said["inside"] = await asked(*json.loads(also)) if also else False
     except (handlens.errors.HandlensError, KeyError):  # the view asks again, and shows what is wrong
-        found["inside"] = False
-    return pack(found)
+        said["inside"] = False
+    return pack(said)
+
+
+def stages_of(place: object) -> object:
+    """A function that gives the way from ink to 28 x 28; on compiled kernels it is made when somebody asks for it."""
+    return lambda: place.prepared
+
+
+def strokes_of(place: object) -> object:
+    """A function that gives the numbers of a digit's strokes."""
+    return lambda: place.strokes
 
 
 def spoiled(place: object, drawn: list, extent: float, without: list) -> object:
@@ -217,7 +230,7 @@ async def read_pixels(values: object, name: str) -> object:
     if not whole and side == 28:  # a test image, or numbers edited by hand
         image = shown.reshape(28, 28)
         readings = await judged([image], name)
-        last["all"] = [None]
+        last["all"] = [lambda: None]
         return pack(answer(name, readings, [image], [[]], 0, started))
     if not whole:  # after a reload the file is gone; what the pad shows of it is still there
         remember_file(np.round(255 * (1 - shown.reshape(side, side))).astype(np.uint8), shown)
@@ -225,9 +238,9 @@ async def read_pixels(values: object, name: str) -> object:
     places = await handlens.numbers.answered(models[name], found)
     if not places:
         return pack({"blank": True})
-    last["all"] = [place.prepared for place in places]
+    last["all"] = [stages_of(place) for place in places]
     boxes = [file["overview"].share(place.box) if side > 28 else [] for place in places]
-    images = [prepared.image for prepared in last["all"]]
+    images = [place.image for place in places]
     return pack(answer(name, [place.reading for place in places], images, boxes, 0, started))
 
 

@@ -16,6 +16,8 @@
     return (known[key] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
   }
 
+  const bytes = new Uint8ClampedArray([0, 0, 0, 255]), word = new Uint32Array(bytes.buffer); // a colour, and as it is stored
+
   // values: count maps of height x width, one after the other, from the map `first` on; drawn `columns` side by side with
   // a gap. scale: the value of full ink, or one for each map. zoom: pixels a cell; from 6 on, a hatch says "below 0".
   function maps(canvas, values, width, height, count, columns, scale, signed, gap = 1, zoom = 1, first = 0) {
@@ -26,19 +28,21 @@
     if (canvas.width !== across) canvas.width = across;
     if (canvas.height !== down) canvas.height = down;
     const context = canvas.getContext("2d");
-    const image = context.createImageData(across, down), data = image.data;
-    for (let y = 0, to = 0; y < down; y += 1) {
-      const line = Math.floor(y / tall), row = Math.floor((y % tall) / zoom);
-      for (let x = 0; x < across; x += 1, to += 4) {
-        const column = Math.floor(x / wide), at = Math.floor((x % wide) / zoom), map = line * columns + column;
-        const inside = at < width && row < height && map < count;
-        const full = typeof scale === "number" ? scale : scale[first + map];
-        const value = inside ? values[((first + map) * height + row) * width + at] / (full || 1) : 0;
-        let share = Math.min(1, Math.abs(value));
-        if (zoom > 5 && value < 0 && (x + y) % 4 === 0) share *= 0.6;
-        const end = value < 0 ? low : high;
-        for (let c = 0; c < 3; c += 1) data[to + c] = inside ? paper[c] + share * (end[c] - paper[c]) : between[c];
-        data[to + 3] = 255;
+    const image = context.createImageData(across, down), pixels = new Uint32Array(image.data.buffer);
+    const shade = (end, share) => {
+      for (let c = 0; c < 3; c += 1) bytes[c] = paper[c] + share * (end[c] - paper[c]);
+      return word[0];
+    };
+    pixels.fill(shade(between, 1));
+    for (let map = 0; map < count; map += 1) {
+      const left = (map % columns) * wide, top = Math.floor(map / columns) * tall;
+      const full = (typeof scale === "number" ? scale : scale[first + map]) || 1;
+      for (let cell = 0, from = (first + map) * height * width; cell < height * width; cell += 1) {
+        const value = values[from + cell] / full, share = Math.min(1, Math.abs(value)), end = value < 0 ? low : high;
+        const plain = shade(end, share), hatch = value < 0 && zoom > 5 ? shade(end, 0.6 * share) : plain;
+        const x0 = left + (cell % width) * zoom, y0 = top + Math.floor(cell / width) * zoom;
+        for (let y = y0; y < y0 + zoom; y += 1)
+          for (let x = x0; x < x0 + zoom; x += 1) pixels[y * across + x] = hatch !== plain && (x + y) % 4 === 0 ? hatch : plain;
       }
     }
     context.putImageData(image, 0, 0);

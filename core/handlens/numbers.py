@@ -10,8 +10,9 @@ Not done here: several lines of digits (they are refused), signs and decimal poi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from . import grouping, images, strokes
 from .backends import drive
 from .data.unipen import Digit
-from .errors import DataError
+from .errors import BackendError, DataError
 from .reading import Reading, Rules, judge, rules_of
 from .seeds import checked_seed
 from .strokes import Box, Prepared, Stroke
@@ -28,9 +29,11 @@ from .strokes import Box, Prepared, Stroke
 if TYPE_CHECKING:
     from .model import Sequential
 
-__all__ = ["Candidates", "Number", "Place", "answered", "candidates", "candidates_of_image", "compose", "measure"]
-__all__ += ["composed", "read", "read_image", "threshold"]
+__all__ = ["Candidates", "Number", "Place", "answered", "candidates", "candidates_of_image", "compiled_candidates"]
+__all__ += ["compose", "composed", "measure", "read", "read_image", "threshold"]
 
+
+Float = NDArray[np.float32]
 
 COST = 2.0  # of each further digit, as a logarithm: one digit is preferred where two explain the ink as well
 TRUST = 0.8  # probability of a place from which its grouping is believed
@@ -45,37 +48,83 @@ class Place:
     """One digit of a number, or ink that is refused as one.
 
     reading: what it was read as. Its sentence is the reason where ink cannot be told apart; then its verdict is
-    "unsure" or "none" whatever the shares. box: x0, y0, x1, y1 of the ink, pad units (pixels for an image).
-    strokes: which of the strokes given it is made of (empty for an image). prepared: the image read, with its stages.
+    "unsure" or "none" whatever the shares. found, number: the candidate that it is.
     """
 
     reading: Reading
-    box: Box
-    strokes: list[int]
-    prepared: Prepared
+    found: Candidates
+    number: int
+
+    @property
+    def image(self) -> Float:
+        """(28, 28), what the network read."""
+        return self.found.images[self.number]
+
+    @property
+    def box(self) -> Box:
+        """x0, y0, x1, y1 of the ink, pad units (pixels for an image)."""
+        return self.found.boxes[self.number]
+
+    @property
+    def last(self) -> int:
+        """The stroke of it that was drawn last; -1 for an image."""
+        return self.found.last[self.number]
+
+    @property
+    def strokes(self) -> list[int]:
+        """Which of the strokes given it is made of (empty for an image)."""
+        return self.found.owners[self.number]
+
+    @property
+    def prepared(self) -> Prepared:
+        """The image read, with its stages."""
+        return self.found.made[self.number]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidates:
-    """What may be the digits of a drawing, before a network has seen it: ``made[k]`` is the layout's group k, drawn by
-    the strokes ``owners[k]``; one alone where the drawing cannot be several digits, or is too many."""
+    """What may be the digits of a drawing, before a network has seen it; one where it cannot be several, or is crowded.
 
-    layout: grouping.Layout
-    made: list[Prepared]
-    owners: list[list[int]]
+    groups: for each the units of ink, from the left, that it takes, the last not included. priors: the logarithm of the
+    probability that geometry gives it. crowded: the one candidate is all the ink of too many pieces. images: (28, 28)
+    each. boxes: of their ink. last: their last strokes, -1 for an image. stages: gives each as `strokes.prepare` does,
+    and the numbers of its strokes; asked for where somebody wants to see them.
+    """
+
+    groups: list[grouping.Group]
+    priors: list[float]
+    crowded: bool
+    images: Sequence[Float]
+    boxes: Sequence[Box]
+    last: list[int]
+    stages: Callable[[], tuple[list[Prepared], list[list[int]]]]
+
+    @cached_property
+    def _stages(self) -> tuple[list[Prepared], list[list[int]]]:
+        return self.stages()
+
+    @property
+    def made(self) -> list[Prepared]:
+        """Each candidate with its stages."""
+        return self._stages[0]
+
+    @property
+    def owners(self) -> list[list[int]]:
+        """The strokes of each candidate; none of an image's."""
+        return self._stages[1]
 
     def batch(self) -> NDArray[Any]:
         """The images for a network: one, or a multiple of four."""
-        batch = np.stack([p.image for p in self.made])
+        batch = np.stack(list(self.images))
         if len(batch) == 1:
             return batch
         return np.concatenate((batch, np.zeros((-len(batch) % FOURS, *batch.shape[1:]), batch.dtype)))
 
     def places(self, shares: NDArray[np.float64], rules: Rules) -> list[Place]:
         """The places that a network's shares of :meth:`batch` make of them."""
-        if len(self.layout.groups) == 1 or self.layout.crowded:
+        if len(self.groups) == 1:
             return [_alone(self, shares[0], rules)]
-        return _places(self, shares[: len(self.made)], rules)
+        return _places(self, shares[: len(self.groups)], rules)
 
 
 def read(model: Sequential, drawn: Sequence[Stroke], extent: float, rules: Rules | None = None) -> list[Place]:
@@ -122,7 +171,7 @@ def candidates(drawn: Sequence[Stroke], extent: float) -> Candidates | None:
     layout = grouping.lay_out(grouping.of_paths(paths)) if len(joined) > 1 else _ONE
     if len(layout.groups) == 1 or layout.crowded:
         whole = strokes.prepare(drawn, extent)
-        return None if whole is None else Candidates(layout, [whole], [sorted({i for i, _ in pieces})])
+        return None if whole is None else _candidates(layout, [whole], [sorted({i for i, _ in pieces})])
     made, owners = [], []
     for group in layout.groups:
         part = sorted(k for i in layout.parts(group) for k in joined[i])
@@ -130,7 +179,55 @@ def candidates(drawn: Sequence[Stroke], extent: float) -> Candidates | None:
         assert ready is not None  # every piece lies on the pad
         made.append(ready)
         owners.append(sorted({pieces[k][0] for k in part}))
-    return Candidates(layout, made, owners)
+    return _candidates(layout, made, owners)
+
+
+def compiled_candidates(model: Sequential, flat: NDArray[np.float32], extent: float) -> Candidates | None:
+    """`candidates` of packed strokes, by the compiled kernels where they compute the model and take the drawing.
+
+    Args:
+        model: the network that is to read. flat: packed strokes (`strokes.pack`). extent: side of the pad.
+    Returns:
+        as `candidates`; images differ by 1/255 at most, groups not at all. Stages are made when they are asked for.
+    Raises:
+        DataError: as `strokes.unpack` and `strokes.prepare`.
+    """
+
+    def by_python() -> Candidates | None:
+        return candidates(strokes.unpack(flat), extent)
+
+    if model.backend.name != "native":
+        return by_python()
+    from .backends.native import NativeBackend, ink
+
+    assert isinstance(model.backend, NativeBackend)
+    try:
+        found = ink.ink(model.backend.library, flat, extent)
+    except (
+        BackendError
+    ):  # a drawing that is damaged, or larger than a page's thread has time for: Python says what it is
+        return by_python()
+    if found is None:
+        return None
+
+    def stages() -> tuple[list[Prepared], list[list[int]]]:
+        same = by_python()
+        if same is None or len(same.made) != len(found.groups):
+            raise DataError(
+                "the compiled kernels and Python see other digits in this drawing; choose the numpy backend"
+            )
+        return same.made, same.owners
+
+    return Candidates(found.groups, found.priors, found.crowded, list(found.images), found.boxes, found.last, stages)
+
+
+def _candidates(layout: grouping.Layout, made: list[Prepared], owners: list[list[int]]) -> Candidates:
+    """What a layout's groups were made of, or the one that all of it was."""
+    groups = layout.groups if len(made) > 1 else [(0, 1)]
+    priors = [layout.prior(group) for group in groups] if len(made) > 1 else [0.0]
+    last = [max(own, default=-1) for own in owners]
+    ready = [one.image for one in made], [one.box for one in made], last
+    return Candidates(groups, priors, layout.crowded, *ready, lambda: (made, owners))
 
 
 def candidates_of_image(pixels: NDArray[Any]) -> Candidates | None:
@@ -141,13 +238,13 @@ def candidates_of_image(pixels: NDArray[Any]) -> Candidates | None:
     layout = found.layout()
     if len(layout.groups) == 1 or layout.crowded:
         whole = found.prepared()
-        return None if whole is None else Candidates(layout, [whole], [[]])
+        return None if whole is None else _candidates(layout, [whole], [[]])
     made = []
     for group in layout.groups:
         ready = found.prepared(layout.parts(group))
         assert ready is not None  # every piece has ink
         made.append(ready)
-    return Candidates(layout, made, [[] for _ in made])
+    return _candidates(layout, made, [[] for _ in made])
 
 
 _ONE = grouping.Layout([[0]], np.zeros(0), [(0, 1)])
@@ -182,13 +279,12 @@ def _joined(pieces: Sequence[Stroke], extent: float) -> list[list[int]]:
 
 def _alone(found: Candidates, shares: NDArray[np.float64], rules: Rules) -> Place:
     """The one place of ink that is not several digits, or too many."""
-    whole, owners = found.made[0], found.owners[0]
     reading = judge(shares, rules)
-    if found.layout.crowded:
+    if found.crowded:
         reason = f"More than {grouping.MAX_CANDIDATES} pieces side by side. Write fewer digits."
         reading = replace(reading, verdict="none", digit=None, sentence=reason)
-        return Place(reading, whole.box, owners, whole)
-    return _explained(Place(reading, whole.box, owners, whole))
+        return Place(reading, found, 0)
+    return _explained(Place(reading, found, 0))
 
 
 def checked_shares(model: Sequential, batch: NDArray[Any], batch_size: int = 256) -> NDArray[np.float64]:
@@ -211,17 +307,16 @@ async def _shares(model: Sequential, batch: NDArray[Any], batch_size: int) -> ND
 
 def _places(found: Candidates, shares: NDArray[np.float64], rules: Rules) -> list[Place]:
     """Score the candidates and take the best row of them."""
-    layout, made, owners = found.layout, found.made, found.owners
     support = np.log(np.maximum(shares[:, :10].max(axis=1), 1e-3))
-    scores = [float(support[k]) + layout.prior(g) - COST for k, g in enumerate(layout.groups)]
-    row, trust = grouping.best_row(len(layout.units), layout.groups, scores)
+    scores = [float(support[k]) + prior - COST for k, prior in enumerate(found.priors)]
+    row, trust = grouping.best_row(max(end for _, end in found.groups), found.groups, scores)
     places = []
     rules = rules.among_others() if len(row) > 1 else rules
     for k in row:
         reading = judge(shares[k], rules)
         if reading.digit is not None and trust[k] < TRUST:
             reading = replace(reading, verdict="unsure", digit=None, sentence="One digit or two? Leave a gap between.")
-        places.append(_explained(Place(reading, made[k].box, owners[k], made[k])))
+        places.append(_explained(Place(reading, found, k)))
     return places
 
 

@@ -204,14 +204,13 @@ def held(drawing: Drawing, made: Made, extent: float = PAD) -> numbers.Candidate
         assert made.count == 0
         return None
     assert made.images_made == len(found.made)
-    assert bool(made.count & CROWDED) == found.layout.crowded
-    groups = [(0, 1)] if len(found.made) == 1 else found.layout.groups
-    for k, (prepared, group) in enumerate(zip(found.made, groups, strict=True)):
+    assert bool(made.count & CROWDED) == found.crowded
+    for k, (prepared, group) in enumerate(zip(found.made, found.groups, strict=True)):
         assert np.abs(made.images[k] - prepared.image).max() <= ROUNDING
         first, end, prior, last, *box = made.found[k]
-        assert (first, end) == group and last == max(found.owners[k])
+        assert (first, end) == group and last == max(found.owners[k]) == found.last[k]
         assert np.allclose(box, prepared.box, atol=1e-9 * extent)
-        assert len(groups) == 1 or prior == pytest.approx(found.layout.prior(group), abs=1e-12)
+        assert prior == pytest.approx(found.priors[k], abs=1e-12)
     return found
 
 
@@ -310,6 +309,28 @@ def test_answers_of_any_shares_are_pythons(kernel: Ink) -> None:
                 assert (place[4] > 0) == ("Leave a gap" in other.reading.sentence)
                 reached.add((VERDICTS[int(place[3])], int(place[4])))
     assert {("sure", 0), ("likely", 0), ("unsure", 0), ("unsure", 1), ("none", 0)} <= reached
+
+
+def test_the_engine_reads_by_the_kernels_what_python_reads() -> None:
+    """`numbers.compiled_candidates`: the same places, and their stages when somebody asks."""
+    model = handlens.load(ROOT / "web" / "models" / "digits.safetensors", "native")
+    for drawing in (*singles()[:150], *composed()[:60], *EXTREMES.values()):
+        flat, wanted = pack(drawing), candidates(drawing)
+        found = numbers.compiled_candidates(model, flat, PAD)
+        assert (found is None) == (wanted is None)
+        if found is None or wanted is None:
+            continue
+        places, others = (drive(numbers.answered(model, some)) for some in (found, wanted))
+        assert [(p.reading.sentence, p.last) for p in places] == [(p.reading.sentence, p.last) for p in others]
+        for place, other in zip(places, others, strict=True):
+            assert np.abs(place.image - other.image).max() <= ROUNDING
+            assert place.box == pytest.approx(other.box, abs=1e-9 * PAD)
+        if places[0].number == len(places) - 1:  # a few are enough: stages are what Python makes
+            assert places[0].strokes == others[0].strokes
+            assert np.array_equal(places[0].prepared.crop, others[0].prepared.crop)
+    assert numbers.compiled_candidates(model, np.zeros(0, np.float32), PAD) is None
+    with pytest.raises(handlens.errors.DataError, match="points announced"):
+        numbers.compiled_candidates(model, np.array([3, 22, 0, 1], np.float32), PAD)
 
 
 # What is refused.

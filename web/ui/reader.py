@@ -7,7 +7,7 @@ from pyscript import window
 from ui import dom
 from ui.worker import EngineError, EngineGoneError
 
-PACE = 66  # ms from one answer to the next while drawing: numbers settle rather than flicker
+PACE = 66  # ms from one answer to the next while drawing: numbers settle rather than flicker; maps follow as they can
 PAUSE = 160  # ms without a change before the other models and the maps are asked for
 
 pad = window.pad
@@ -85,10 +85,12 @@ class Reader:
         self.also = None  # gives what an open view asks about the same drawing: the question and its arguments, as JSON
         self.without = ""  # stages of the preparation that are switched off, with commas between
         self.waiting = self.running = False
+        self.news = asyncio.Event()  # set while something waits to be read
 
     def changed(self) -> None:
         """The drawing, the model or the engine has changed: read again, now or when the request in flight is back."""
         self.waiting = True
+        self.news.set()
         if not self.running:
             self.running = True
             dom.run(self._run())
@@ -97,15 +99,18 @@ class Reader:
         try:
             while self.waiting:
                 self.waiting = False
+                self.news.clear()
                 started = time.ticks_ms()
-                reading = await self._read()
+                also = self.also() if self.also else ""
+                reading = await self._read(also)
                 if reading is None:
                     self.show(None)
                     break
                 self.show(reading)
-                if not await self._rested(PACE - time.ticks_diff(time.ticks_ms(), started)):
-                    continue
-                if await self._rested(PAUSE) and not pad.busy():
+                early = 0 if also else PACE - time.ticks_diff(time.ticks_ms(), started)
+                if early > 0 and not self.waiting:
+                    await asyncio.sleep_ms(early)
+                if await self._rested() and not pad.busy():
                     await self.settle(reading)
         except EngineGoneError:
             pass  # the page has been told; a restart calls changed()
@@ -116,10 +121,13 @@ class Reader:
         if self.waiting and self.engine.state == "ready":
             self.changed()
 
-    async def _rested(self, duration: int) -> bool:
-        if duration > 0 and not self.waiting:
-            await asyncio.sleep_ms(duration)
-        return not self.waiting
+    async def _rested(self) -> bool:
+        """Whether nothing new comes for a while; new ink ends the wait at once."""
+        try:
+            await asyncio.wait_for(self.news.wait(), PAUSE / 1000)
+        except asyncio.TimeoutError:  # noqa: UP041  (MicroPython has no such builtin)
+            return True
+        return False
 
     def early(self):
         """What first.js makes of the drawing; None where only Python can tell, or an engine has been and gone."""
@@ -128,8 +136,8 @@ class Reader:
         result = window.first.read(self.chosen(), self.without)
         return Reading(pad.version(), result, self.without, early=True) if result else None
 
-    async def _read(self):
-        """One request. None while there is ink but nobody to read it yet."""
+    async def _read(self, also: str):
+        """One request, with what an open view asks. None while there is ink but nobody to read it yet."""
         version, kind = pad.version(), pad.kind()
         if kind == "blank":
             return Reading(version)
@@ -138,6 +146,5 @@ class Reader:
         if kind == "picture":
             return Reading(version, await self.engine.call("read_pixels", pad.values(), self.model))
         without = self.without
-        also = self.also() if self.also else ""
         result = await self.engine.call("read", pad.flat(), pad.extent, self.model, without, also)
         return Reading(version, result, without)

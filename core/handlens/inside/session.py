@@ -34,9 +34,10 @@ def weights_of(model: Sequential) -> tuple[int, int]:
 class Session:
     """What the page looks at.
 
-    models: the loaded ones by name. last: what was read last: "image" (H, W) float32 or None, "prepared" (how the ink
-    became that image, or None), "extent" (the pad's width in its units), "drawn" (the strokes), "own" (the numbers of
-    those of the digit). sample: fetches a sample of MNIST, by its name and the folder it lies in.
+    models: the loaded ones by name. last: what was read last: "image" (H, W) float32 or None, "prepared" (a function
+    that gives how the ink became that image, or None), "extent" (the pad's width in its units), "drawn" (the strokes),
+    "own" (a function that gives the numbers of those of the digit). sample: fetches a sample of MNIST, by its name and
+    the folder it lies in.
     """
 
     def __init__(self, models: Mapping[str, Sequential], last: Mapping[str, Any], sample: Sample | None = None) -> None:
@@ -83,12 +84,17 @@ class Session:
         assert lens is not None
         return lens
 
+    def _told(self, key: str) -> Any:
+        """What a function of ``last`` gives; None where there is none."""
+        tell = self.last.get(key)
+        return tell() if tell else None
+
     def footprint(self, box: Box) -> list[list[float]]:
         """Where a box of the 28 x 28 lies on the pad: left, top, right, bottom in shares of its side.
 
         Nothing where that is not known: of a digit in a file of several.
         """
-        prepared, extent = self.last.get("prepared"), self.last.get("extent")
+        prepared, extent = self._told("prepared"), self.last.get("extent")
         if prepared is None:  # a picture that came as 28 x 28: its cells are the pad's
             return [[edge / 28 for edge in (box.left, box.top, box.right, box.bottom)]]
         if not extent:
@@ -97,10 +103,10 @@ class Session:
 
     def strokes_behind(self, index: Sequence[int]) -> list[dict[str, float]]:
         """The strokes of the drawing that inked a pixel, counted from 1, and the share of it that each brought."""
-        prepared, extent, drawn = (self.last.get(key) for key in ("prepared", "extent", "drawn"))
+        prepared, extent, drawn = self._told("prepared"), self.last.get("extent"), self.last.get("drawn")
         if prepared is None or not extent or not drawn:
             return []
-        found = strokes_of(drawn, prepared, extent, int(index[1]), int(index[2]), self.last.get("own"))
+        found = strokes_of(drawn, prepared, extent, int(index[1]), int(index[2]), self._told("own"))
         return [{"number": one.stroke + 1, "share": float(one.share)} for one in found]
 
     async def trace(self, name: str, blank: bool = False) -> dict[str, Array]:

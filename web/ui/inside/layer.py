@@ -170,16 +170,12 @@ class Layer:
         peak = max(answer.between_peak, 1e-9)
         inputs = answer.inputs
         largest = max([abs(float(share)) for share in answer.shares.values] + [1e-9])
-        for line, channel in zip(self.lines["channels"], shown):  # noqa: B905  (not in MicroPython)
-            name, source, matrix, between, bar, number = line
+        for at, channel in enumerate(shown):
+            name, source, matrix, between, bar, number = self.lines["channels"][at]
             name.textContent = f"{channel + 1}"
             source.paint(inputs, max(-inputs.low, inputs.high), channel)
             source.label(f"Map {channel + 1} of {answer.source}")
-            first = channel * shape[2] * shape[3]
-            text = f"Kernel {self.number + 1}, matrix for map {channel + 1}"
-            matrix.innerHTML = parts.matrix(
-                answer.matrices.values, shape[2], shape[3], first, answer.kernel_peak, True, text
-            )
+            self._matrix(at, matrix, answer, channel)
             between.paint(_Picture(answer.between), peak, channel, True)
             between.label(f"What map {channel + 1} adds to every cell")
             share = float(answer.shares.values[channel])
@@ -187,6 +183,19 @@ class Layer:
             bar.style.setProperty("--s", f"{abs(share) / largest:.3f}")
             number.textContent = parts.signed(share)
         self._chain(answer)
+
+    def _matrix(self, at: int, into, answer, channel: int) -> None:
+        """One matrix of the kernel. It seldom changes while one draws, and is then left as it stands."""
+        shape = answer.matrices.shape
+        rows, columns = shape[1], shape[2]
+        first = channel * rows * columns
+        values = answer.matrices.values.subarray(first, first + rows * columns)
+        key = f"{self.number} {channel} {answer.kernel_peak} {values.join(' ')}"
+        if self.lines["matrices"][at] == key:
+            return
+        self.lines["matrices"][at] = key
+        text = f"Kernel {self.number + 1}, matrix for map {channel + 1}"
+        into.innerHTML = parts.matrix(values, rows, columns, 0, answer.kernel_peak, True, text)
 
     def _heading(self, answer, order) -> None:
         row, column = int(answer.cell[0]) + 1, int(answer.cell[1]) + 1
@@ -210,7 +219,7 @@ class Layer:
             dom.make("th", text, head, scope="col")
         self.lines["share"] = dom.make("th", "", head, scope="col", colspan="2")
         body = dom.make("tbody", "", table)
-        self.lines["channels"] = []
+        self.lines["channels"], self.lines["matrices"] = [], [""] * shown
         for _ in range(shown):
             line = dom.make("tr", "", body)
             name = dom.make("th", "", line, scope="row")

@@ -31,8 +31,9 @@ class Plate:
             self.box.classList.add("pointable")
             dom.listen(self.canvas, "click", self._click)
         self.moved, self.pointed, self.entered, self.side = moved, pointed, entered, side
-        self.frames, self.size, self.pads, self.tiles = {}, (1, 1), (0, 0, 0, 0), None
+        self.frames, self.styles, self.size, self.pads, self.tiles = {}, {}, (1, 1), (0, 0, 0, 0), None
         self.said = ""
+        self.fitted = None
 
     def _key(self, event) -> None:
         if event.ctrlKey or event.metaKey or event.altKey:
@@ -65,7 +66,7 @@ class Plate:
         zoom = max(2, min(24, self.side // max(height, width)))
         negative = picture.low < 0 if is_signed is None else is_signed
         window.pixels.maps(self.canvas, picture.values.values, width, height, 1, 1, peak, negative, 0, zoom, number)
-        self._fit((height, width), (0, 0, 0, 0) if self.pads is None else self.pads)
+        self._fit((height, width), self.pads)
 
     def paint_all(self, picture, peak, columns: int, gap: int = 1) -> None:
         """All maps side by side."""
@@ -76,8 +77,10 @@ class Plate:
         window.pixels.maps(
             self.canvas, picture.values.values, width, height, count, columns, peak, picture.low < 0, gap, zoom
         )
-        self.tiles = (lines, columns)
-        self.size = (lines, columns)
+        self.tiles = self.size = (lines, columns)
+        if self.fitted == (self.canvas.width, self.canvas.height):
+            return
+        self.fitted = (self.canvas.width, self.canvas.height)
         self.box.style.width = f"{self.canvas.width}px"
         self.box.style.aspectRatio = f"{self.canvas.width} / {self.canvas.height}"
         self.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
@@ -85,6 +88,9 @@ class Plate:
     def _fit(self, size: tuple, pads: tuple) -> None:
         """Size of the plate, with a border for the padding."""
         self.size = size
+        if self.fitted == (size, pads):  # as it was: a style that is set anew is laid out anew
+            return
+        self.fitted = (size, pads)
         top, left, bottom, right = pads
         rows, columns = size[0] + top + bottom, size[1] + left + right
         cell = max(2, min(24, self.side // max(size)))
@@ -109,7 +115,9 @@ class Plate:
         style = f"top:{100 * (row + top) / tall:.3f}%;left:{100 * (column + left) / wide:.3f}%;"
         style += f"height:{100 * rows / tall:.3f}%;width:{100 * columns / wide:.3f}%"
         frame = self.frames[name]
-        frame.setAttribute("style", style)
+        if self.styles.get(name) != style:
+            self.styles[name] = style
+            frame.setAttribute("style", style)
         frame.hidden = rows <= 0 or columns <= 0
 
     def hide(self, name: str) -> None:

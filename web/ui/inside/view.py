@@ -277,13 +277,14 @@ async def _show() -> None:
     if not host.ready():
         _say("Python is on its way. You can draw already." if host.engine.state == "loading" else "")
         return
-    model, version = host.reader.model, host.pad.version()
+    model, reading = host.reader.model, host.reading
     blank = host.pad.kind() == "blank"
-    if not blank and (host.reading is None or host.reading.blank or host.reading.early):
+    version = host.pad.version() if blank or reading is None else reading.version
+    if not blank and (reading is None or reading.blank or reading.early):
         return  # the engine has not read this drawing yet; its answer comes back here
-    _places(host.reading)
-    if not blank and host.reading.chosen != host.reading.latest:
-        await host.engine.call("look_at", host.reading.chosen)
+    _places(reading)
+    if not blank and reading.chosen != reading.latest:
+        await host.engine.call("look_at", reading.chosen)
     if _s["tab"] == "table":
         _s["star"] = False
     if _s["star"]:  # after a reload the table is as it was at first
@@ -330,7 +331,7 @@ async def _show() -> None:
 def _given(name: str, arguments: dict, model: str):
     """The answer that came with the reading, if it is the one wanted now; used once."""
     reading = _s["host"].reading
-    if reading is None or reading.blank or not reading.inside or reading.version != _s["host"].pad.version():
+    if reading is None or reading.blank or not reading.inside:
         return None
     wanted = dict(arguments)
     wanted["model"] = model

@@ -88,6 +88,6 @@ def test_early_and_lens_ask_for_the_same_instruction(root: Path) -> None:
     """Which kernels are fetched ahead and which are run are decided by the same bytes."""
     asked = [
         re.findall(r"const RELAXED = (\[[\d, ]+\]);", (root / name).read_text("utf-8"))
-        for name in ("web/early.js", "core/handlens/exported/lens.js")
+        for name in ("web/early.js", "core/handlens/exported/lens.js", "core/handlens/exported/index.html")
     ]
-    assert asked[0] == asked[1] and len(asked[0]) == 1
+    assert asked[0] == asked[1] == asked[2] and len(asked[0]) == 1

@@ -1,5 +1,5 @@
 // Before the first paint: the theme the visitor chose last time, so that a dark page never flashes light; and what the
-// first answer is made of is asked for at once, so that it comes together with the scripts that use it.
+// first answer is made of is asked for at once, so that it is on its way while the rest of the page is read.
 // And the few calls that a browser may refuse with an exception, made safe: thrown through MicroPython, it would stop it.
 (() => {
   "use strict";
@@ -52,8 +52,10 @@
     delete root.dataset.held;
   };
   // A link to a drawing, of a server that is near: its answer is a matter of milliseconds, so the first frame waits for
-  // it. The page is then laid out once, as it is to stand, and not while the answer is at the door.
-  if (!waits && /[?&]ink=/.test(location.hash) && opened?.responseStart - opened?.requestStart < NEAR) {
+  // it. The page is then laid out once, as it is to stand, and not while the answer is at the door. A page that comes again
+  // is shown at once: it may have to be scrolled to where it was.
+  const near = opened?.type === "navigate" && opened.responseStart - opened.requestStart < NEAR;
+  if (near && !waits && /[?&]ink=/.test(location.hash)) {
     root.dataset.held = "yes";
     setTimeout(window.early.show, HELD);
   } else themed(); // what is kept takes its time to read

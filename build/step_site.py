@@ -84,8 +84,8 @@ def assemble(site: Path, wheel: Path) -> None:
     copy_vendor(site, sources)
     for path in files_under(step_wheel.OUT):
         shutil.copyfile(path, site / PYODIDE / path.name)
-    site_join.join(site)
     site_first.write(site / site_first.FOLDER)
+    site_join.join(site)
     step_article.write(site)
     site_credits.write(site / "licences", sources)
     write_text(site / ".nojekyll", "")

@@ -1,5 +1,5 @@
 // Before the first paint: the theme the visitor chose last time, so that a dark page never flashes light; and what the
-// first answer is made of is asked for at once, so that it comes together with the scripts that use it.
+// first answer is made of is asked for at once, so that it is on its way while the rest of the page is read.
 // And the few calls that a browser may refuse with an exception, made safe: thrown through MicroPython, it would stop it.
 (() => {
   "use strict";
@@ -20,6 +20,7 @@
   };
   // As in first/lens.js, which asks again where no page has: a module with one instruction of relaxed SIMD.
   const RELAXED = [0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 11];
+  const NEAR = 50, HELD = 150; // ms: until the page began to come, and until it is shown with or without its answer
   const begun = {}, waits = /[?&]backend=(?!native)/.test(location.search) || /[?&]off=/.test(location.hash);
   const relaxed = Boolean(window.WebAssembly?.validate(Uint8Array.from(RELAXED)));
   const compiled = async (address) => {
@@ -36,11 +37,26 @@
     },
   };
   if (!waits) { // else Python alone can answer
-    const files = /[?&]model=/.test(location.hash) ? [] : ["first/digits.json", "models/digits.safetensors"];
+    const files = /[?&]model=/.test(location.hash) ? [] : ["models/digits.safetensors"];
     for (const address of files) begun[address] = fetch(address);
     window.early.first.module = compiled(`first/handlens${relaxed ? "-relaxed" : ""}.wasm.gz`);
     for (const promise of [...Object.values(begun), window.early.first.module]) promise.catch(() => {}); // told where it is awaited
   }
-  const chosen = window.early.kept("theme");
-  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  const root = document.documentElement, [opened] = performance.getEntriesByType("navigation");
+  const themed = () => {
+    const chosen = window.early.kept("theme");
+    if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
+  };
+  window.early.show = () => {
+    if (root.dataset.held) themed();
+    delete root.dataset.held;
+  };
+  // A link to a drawing, of a server that is near: its answer is a matter of milliseconds, so the first frame waits for
+  // it. The page is then laid out once, as it is to stand, and not while the answer is at the door. A page that comes again
+  // is shown at once: it may have to be scrolled to where it was.
+  const near = opened?.type === "navigate" && opened.responseStart - opened.requestStart < NEAR;
+  if (near && !waits && /[?&]ink=/.test(location.hash)) {
+    root.dataset.held = "yes";
+    setTimeout(window.early.show, HELD);
+  } else themed(); // what is kept takes its time to read
 })();

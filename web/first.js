@@ -121,6 +121,9 @@ function failed(error) {
   window.beginPython?.(); // else its own second begins it
 }
 
+// What the first model's file beside the kernels says, which build/site_join.py puts into the page.
+const plan = () => JSON.parse(find("first-model").textContent || "null");
+
 async function chosen() {
   if (!said.model || said.model === FIRST) return FIRST;
   const listed = await (await fetch("models/index.json")).json(); // a link may name a model that is not there
@@ -131,7 +134,7 @@ async function begin() {
   const forced = new URLSearchParams(location.search).get("backend");
   if (said.off || (forced && forced !== "native")) return "waits"; // what was asked for is Python's alone
   const naming = chosen(), opening = naming.then((name) =>
-    openLens({ model: `first/${name}.json`, weights: `models/${name}.safetensors`, kernels: "first/",
+    openLens({ model: name === FIRST && plan() || `first/${name}.json`, weights: `models/${name}.safetensors`, kernels: "first/",
       ...window.early.first }));
   opening.catch(() => {}); // told where it is awaited
   pad.canvas.addEventListener("ink", follow);
@@ -153,5 +156,6 @@ window.first = {
   },
 };
 begin().then((how) => { document.documentElement.dataset.first = how; }, failed).finally(() => {
+  window.early.show();
   if (document.documentElement.dataset.first !== "ready") window.beginPython?.();
 });

@@ -78,9 +78,10 @@
   }
 
   function fit() { // first when the page has been laid out: to ask before would lay it out twice
+    if (!canvas.clientWidth) return; // nothing of the page is shown yet, or another view is
     fitted = true;
     const side = Math.round(canvas.clientWidth * Math.min(window.devicePixelRatio || 1, 3));
-    if (side > 0 && side !== canvas.width) canvas.width = canvas.height = side; // setting the size clears it
+    if (side !== canvas.width) canvas.width = canvas.height = side; // setting the size clears it
     repaint();
   }
 

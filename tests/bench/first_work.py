@@ -1,4 +1,4 @@
-"""What the first answers are given: one drawing, as a link and as 28x28, and `digits`'s weights for tfjs and for ONNX.
+"""What the first answers are given: a drawing as a link, `digits`'s weights for tfjs and for ONNX, the peers' pages.
 
 Batch norms are folded into the convolutions before them, as a converter would. Pure: no browser, no peer.
 """
@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import handlens
@@ -20,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 Floats = NDArray[np.float32]
 EXTENT, WIDTH = 280, 22  # of the pads, in their units
+DRAWING = Path(__file__).parent / "peers" / "first" / "drawing.js"
 # A seven, in pad units.
 SEVEN = ((90, 76), (140, 76), (190, 78), (168, 126), (146, 174), (128, 218))
 PAGE = """<!doctype html>
@@ -29,8 +31,10 @@ PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
 {preloads}
 <script type="module" src="{script}"></script>
-<script type="application/json" id="stated">{stated}</script>
+{stated}<canvas id="pad" width="280" height="280"></canvas>
 <p id="answer">?</p>
+<script>
+{drawing}</script>
 </html>
 """
 
@@ -163,17 +167,18 @@ def for_onnx(chain: Sequence[Part], classes: int) -> onnx.ModelProto:
 
 def files(model: handlens.Sequential) -> Iterator[tuple[str, bytes]]:
     """The peers' pages and models, by path below the folder that is served."""
-    chain, image = parts(model), base64.b64encode(picture().tobytes()).decode()
+    chain = parts(model)
     layers, data = for_tfjs(chain, model.input_shape[0])
-    tfjs = {"drawing": image, "layers": layers}
+    stated = {"tfjs": f'<script type="application/json" id="layers">{json.dumps(layers)}</script>\n', "ort": ""}
     wasm = {"tfjs": "tfjs-backend-wasm-simd.wasm", "ort": "ort-wasm-simd-threaded.wasm"}
     weights = {"tfjs": "model.bin", "ort": "model.onnx"}
-    for name, stated in (("tfjs", tfjs), ("ort", {"drawing": image})):
-        # As an author would who wants a quick first answer: everything is asked for at once.
+    for name in stated:
+        # As an author would who wants a quick first answer: everything is asked for at once, and the drawing is made
+        # ready by the page itself while the library is on its way.
         preloads = "\n".join(
             f'<link rel="preload" as="fetch" crossorigin href="{file}">' for file in (wasm[name], weights[name])
         )
-        fill = {"title": name, "preloads": preloads, "script": f"{name}.js", "stated": json.dumps(stated)}
-        yield f"{name}/index.html", PAGE.format(**fill).encode()
+        fill = {"title": name, "preloads": preloads, "script": f"{name}.js", "stated": stated[name]}
+        yield f"{name}/index.html", PAGE.format(**fill, drawing=DRAWING.read_text("utf-8")).encode()
     yield f"tfjs/{weights['tfjs']}", data
     yield f"ort/{weights['ort']}", for_onnx(chain, model.output_shape[0]).SerializeToString()

@@ -20,16 +20,27 @@ def test_site_has_no_problem(site_dir: Path) -> None:
     assert site_check.problems(site_dir) == []
 
 
-JOINED = ("early.js", "pad.js", "pixels.js", "store.js", "engine-start.js")  # by site_join.py, as the four sheets are
+JOINED = (
+    "early.js",
+    "pad.js",
+    "pixels.js",
+    "store.js",
+    "engine-start.js",
+)  # by site_join.py, as first.js and these are
 SHEETS = ("style/base.css", "style/desk.css", "style/findings.css", "style/teach.css")
 
 
 def test_site_is_web_verbatim_plus_what_the_build_adds(site_dir: Path, root: Path) -> None:
     web = {path.relative_to(root / "web").as_posix(): path for path in files_under(root / "web")}
-    page, script = ((site_dir / name).read_text("utf-8") for name in ("index.html", "page.js"))
+    page = (site_dir / "index.html").read_text("utf-8")
     for name in (*JOINED, *SHEETS):
-        text = web.pop(name).read_text("utf-8")
-        assert text.rstrip() in (page if name == "early.js" or name in SHEETS else script), name
+        assert web.pop(name).read_text("utf-8").rstrip() in page, name
+    _, first = web.pop("first.js").read_text("utf-8").split('import { openLens } from "./first/lens.js";\n')
+    lens = (root / "core" / "handlens" / "exported" / "lens.js").read_text("utf-8")
+    assert first in page and lens.replace("export async function", "async function") in page
+    assert json.loads((site_dir / "first" / "digits.json").read_text("utf-8")) == json.loads(
+        page.partition('<script type="application/json" id="first-model">')[2].partition("</script>")[0]
+    )
     del web["index.html"]
     for name, path in web.items():
         if name == step_article.PAGE:  # its numbers are filled in: test_article_text.py
@@ -37,7 +48,7 @@ def test_site_is_web_verbatim_plus_what_the_build_adds(site_dir: Path, root: Pat
         assert (site_dir / name).read_bytes() == path.read_bytes(), name
     added = {path.relative_to(site_dir).as_posix() for path in files_under(site_dir)} - set(web)
     built = {name for name in added if not name.startswith(("vendor/", "licences/", "first/"))}
-    assert built == {".nojekyll", "build.json", "index.html", "page.js", *step_article.MADE}
+    assert built == {".nojekyll", "build.json", "index.html", *step_article.MADE}
 
 
 def test_build_record_says_what_the_worker_fetches(site_dir: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,13 @@ def test_the_model_is_described_as_the_core_has_it(digits: Path, tmp_path: Path)
     state = buffers[names.index("state")].view(np.float32)[: model.state_layout.size]
     assert np.array_equal(state, model.state)
     assert base64.b64decode(about["plan"]).startswith(b"HLP1")
+
+
+def test_the_script_in_the_page_is_the_one_that_its_policy_allows(root: Path) -> None:
+    page = (root / "core/handlens/exported/index.html").read_text("utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'self' 'sha256-{digest}'" in page, "put this hash into the page's policy"
 
 
 def test_weights_of_another_type_are_written_as_float32(digits: Path, tmp_path: Path) -> None:

@@ -154,7 +154,8 @@ function makeLens(x, model, weights) {
   };
 }
 
-// Fetches and starts an exported model; addresses are relative to the page. Throws what is in the way.
+// Fetches and starts an exported model; addresses are relative to the page, and `model` may be what stands in model.json.
+// Throws what is in the way.
 // `relaxed`: whether to take the build with relaxed SIMD, by default where the browser has it. A page that has begun
 // already gives what it has: `module`, a promise of the compiled kernels, and `get` in place of fetch.
 export async function openLens({ model = "model.json", weights = "model.safetensors", kernels = "", ...begun } = {}) {
@@ -162,11 +163,11 @@ export async function openLens({ model = "model.json", weights = "model.safetens
   const { relaxed = WebAssembly.validate(Uint8Array.from(RELAXED)), get = (address) => fetch(address) } = begun;
   const code = `${kernels}handlens${relaxed ? "-relaxed" : ""}.wasm.gz`;
   const [about, data, module] = await Promise.all([
-    fetched(model, get).then((response) => response.json()),
+    typeof model === "string" ? fetched(model, get).then((response) => response.json()) : model,
     fetched(weights, get).then((response) => response.arrayBuffer()),
     Promise.resolve(begun.module).catch(() => null).then(async (done) => done ?? WebAssembly.compile(await unpacked(code, get))),
   ]);
   if (about.failed) throw new Error(about.failed);
-  if (data.byteLength !== about.weights.bytes) throw new Error(`${weights} is not the file that ${model} was made for`);
+  if (data.byteLength !== about.weights.bytes) throw new Error(`${weights} is not the file that the plan was made for`);
   return makeLens((await WebAssembly.instantiate(module)).exports, about, new Uint8Array(data));
 }

@@ -28,9 +28,12 @@ function paint() {
   }
 }
 
-function answer() {
+function changed() {
   paint();
-  if (!lens) return;
+  if (lens) answer();
+}
+
+function answer() {
   const read = image ? lens.readImage(image) : lens.read(packed(), EXTENT);
   const seen = read && !read.blank ? read : null, place = seen?.places[seen.latest];
   find("answer").textContent = seen ? seen.text : "?";
@@ -63,7 +66,7 @@ function extend(event) {
     const x = ((clientX - box.left) / box.width) * EXTENT, y = ((clientY - box.top) / box.height) * EXTENT;
     if (!live.length || Math.hypot(x - live.at(-2), y - live.at(-1)) >= 1) live.push(x, y);
   }
-  answer();
+  changed();
 }
 
 canvas.addEventListener("pointerdown", (event) => {
@@ -79,14 +82,14 @@ for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name,
 // For tests and curious people: 784 numbers on the pad, read as they are.
 export function show(values) {
   [strokes, image] = [[], values && Float32Array.from(values)];
-  answer();
+  changed();
 }
 find("clear").addEventListener("click", () => show(null));
 new ResizeObserver(paint).observe(canvas);
 window.handlens = { show, strokes: () => packed(), lens: () => lens };
 
 try {
-  const opened = await openLens();
+  const opened = await openLens(window.begun);
   bars = Array.from({ length: opened.classes }, (_, k) => makeBar(k));
   lens = opened;
   answer();

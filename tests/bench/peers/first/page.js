@@ -1,9 +1,5 @@
-// What both pages share: the drawing and the layers that stand in the page, and the answer.
-const stated = () => JSON.parse(document.getElementById("stated").textContent);
-
-// 784 numbers, 0 paper to 1 ink.
-export const drawing = () => Float32Array.from(atob(stated().drawing), (c) => c.charCodeAt(0) / 255);
-export const layers = () => stated().layers;
+// What both pages share: the layers that stand in the page, and the answer. The drawing is window.drawing, of drawing.js.
+export const layers = () => JSON.parse(document.getElementById("layers").textContent);
 
 export function show(probabilities) {
   window.probabilities = Array.from(probabilities);

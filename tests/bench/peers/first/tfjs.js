@@ -8,7 +8,7 @@ import { identityConfig } from "@tensorflow/tfjs-backend-wasm/dist/kernels/Ident
 import { maxPoolConfig } from "@tensorflow/tfjs-backend-wasm/dist/kernels/MaxPool";
 import { reshapeConfig } from "@tensorflow/tfjs-backend-wasm/dist/kernels/Reshape";
 import { softmaxConfig } from "@tensorflow/tfjs-backend-wasm/dist/kernels/Softmax";
-import { drawing, layers, show } from "./page.js";
+import { layers, show } from "./page.js";
 
 for (const config of [_fusedMatMulConfig, fusedConv2DConfig, identityConfig, maxPoolConfig, reshapeConfig, softmaxConfig])
   registerKernel(config);
@@ -24,7 +24,7 @@ const data = await weights;
 const array = ([offset, ...shape]) =>
   tensor(new Float32Array(data, offset, shape.reduce((product, side) => product * side, 1)), shape);
 const probabilities = tidy(() => {
-  let x = tensor(drawing(), [1, 28, 28, 1]);
+  let x = tensor(window.drawing, [1, 28, 28, 1]);
   for (const { kind, weight, bias, pad, relu } of layers()) {
     const activation = relu ? "relu" : "linear";
     if (kind === "pool") x = maxPool(x, 2, 2, "valid");

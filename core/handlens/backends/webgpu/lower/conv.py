@@ -166,11 +166,10 @@ def conv2d_max_pool2d(work: Work) -> None:
         transformed(work, s.c, s.f, s.window.pads[:2], "x", "y", flip=False)
     elif (s.window.kernel, s.window.strides) == ((3, 3), (1, 1)) and not padded(s):
         rows, columns = work.shape("max_pool2d_y")[2:]
-        threads = s.n * cut(rows, 2) * columns
-        across, deep = wide(cut(threads, SIDE))
+        windows = s.n * cut(rows, 2) * columns
         image: dict[str, Value] = {"C": s.c, "H": s.height, "W": s.width, "F": s.f, "P": rows, "Q": columns}
-        here = {**image, **activation(work), "BIAS": work.has("b"), "SIZE": threads, "WIDE": across * SIDE}
-        work.call("conv2d_max_pool2d", (across, cut(s.f, 8), deep), here)
+        here = {**image, **activation(work), "BIAS": work.has("b"), "WINDOWS": windows}
+        work.linear("conv2d_max_pool2d", windows * cut(s.f, 8), here)
 
 
 @lowers("conv2d_dx")

@@ -13,6 +13,7 @@
 //: const BIAS bool
 //: const ACTIVATION u32
 //: const ALPHA f32
+//: const WINDOWS u32
 //: const SIZE u32
 //: const WIDE u32
 //: workgroup 64 1 1
@@ -71,9 +72,10 @@ const K = C * 9u;
 
 @compute @workgroup_size(WORKGROUP_X)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let g = id.x + id.z * WIDE;
-  if (g >= SIZE) { return; }
-  let f = id.y * 8u;
+  let i = id.x + id.y * WIDE;
+  if (i >= SIZE) { return; }
+  let g = i % WINDOWS;
+  let f = i / WINDOWS * 8u;
   var at = (g / (Q * ROWS) * C * H + g / Q % ROWS * 4u) * W + g % Q * 2u;
   var k = f * K;
   var c = 0u;

@@ -13,7 +13,7 @@ from handlens.backends.webgpu import WebgpuBackend
 from handlens.backends.webgpu import lower as _fills_the_table  # noqa: F401
 from handlens.backends.webgpu.device import Adapter
 from handlens.backends.webgpu.kernels import LARGEST_F32, MOST_BINDINGS, WRITES, all_kernels, kernel, literal, parse
-from handlens.backends.webgpu.lowered import LOWERINGS, MOST_GROUPS, SCRATCH, Work, lower, reasons
+from handlens.backends.webgpu.lowered import LOWERINGS, MOST_GROUPS, SCRATCH, TOGETHER, Work, lower, reasons
 from handlens.errors import BackendError, PlanError
 from handlens.graph import Graph
 from handlens.memory import ALIGNMENT
@@ -57,6 +57,7 @@ def test_every_op_of_the_table_has_a_lowering_and_nothing_else_has() -> None:
 
 def test_every_kernel_serves_an_op_and_writes_something() -> None:
     assert {k.op for k in all_kernels().values()} == set(LOWERINGS)
+    assert {k.then for k in all_kernels().values()} - {""} == {then for _, then in TOGETHER}
     for name, one in all_kernels().items():
         assert one.name == name and len(one.slots) <= MOST_BINDINGS and any(s.role in WRITES for s in one.slots)
         assert max(len(line) for line in one.body.splitlines()) <= 120, name

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ...memory import Lifetime, aligned, pack
 from ...plan import Place, Plan, Step
+from ..readers import key, readers
 from .attributes import Numbers, attributes
 
 ARENA = "arena"
@@ -54,25 +55,6 @@ def call_of(plan: Plan, number: int, step: Step) -> Call:
     """One step, unfused."""
     attrs = attributes(plan, step)
     return Call(step.op, step.inputs, step.outputs, step.updates, attrs, number, step.multiply_adds, step.layer)
-
-
-def key(plan: Plan, name: str) -> tuple[str, int]:
-    """Where a tensor lies: views of one value share it."""
-    place = plan.tensors[name]
-    return place.buffer, place.offset
-
-
-def readers(plan: Plan, calls: list[Call], made: int) -> list[int]:
-    """The calls that read what call ``made`` writes first, until something else is written there; len(calls), which is
-    no call, stands for those who read a public output."""
-    home = key(plan, calls[made].outputs[0])
-    found = []
-    for k in range(made + 1, len(calls)):
-        if any(key(plan, t) == home for t in calls[k].inputs):
-            found.append(k)
-        if any(key(plan, t) == home for t in (*calls[k].outputs, *calls[k].updates)):
-            return found
-    return [*found, len(calls)] if any(key(plan, t) == home for t in plan.outputs.values()) else found
 
 
 def fuse_pools(plan: Plan, calls: list[Call]) -> list[Call]:

@@ -3,6 +3,7 @@
 A file begins with its header, a fact a line after ``//:``
 
     //: op conv2d             the op it serves; the file is called after it, or after it and what sets it apart
+    //: then max_pool2d       the op after it whose work it does too, where it does; operands: ``max_pool2d_y``
     //: in x f32              bindings in order: ``in``, ``out`` and ``update`` as in the op table (an optional input
     //: out y f32             without its question mark), ``scratch_out`` and ``scratch_in`` for what one pass of an
     //: const N u32           op hands to the next; elements are f32, i32, u32, or vec4f: four f32 at once, the last
@@ -58,6 +59,7 @@ class Kernel:
     constants: tuple[tuple[str, str], ...]
     workgroup: tuple[int, int, int]
     body: str
+    then: str = ""  # the op after it whose work it does too
 
     def check(self) -> Kernel:
         """Hold the header against the op table. Raises PlanError naming the kernel."""
@@ -65,6 +67,10 @@ class Kernel:
         if op is None or not (self.name == self.op or self.name.startswith(f"{self.op}_")):
             raise PlanError(f"{self.name}.wgsl serves {self.op!r}: no such op, or the file is not called after it")
         known = {"in": [i.rstrip("?") for i in op.inputs], "out": list(op.outputs), "update": list(op.updates)}
+        if self.then:
+            if self.then not in TABLE:
+                raise PlanError(f"{self.name}.wgsl does the work of {self.then!r}, too: no such op")
+            known["out"] += [f"{self.then}_{name}" for name in TABLE[self.then].outputs]
         for slot in self.slots:
             if not slot.role.startswith("scratch") and slot.operand not in known.get(slot.role, ()):
                 raise PlanError(f"{self.name}.wgsl binds {slot.role} {slot.name!r}, which {self.op!r} does not have")
@@ -109,13 +115,15 @@ def literal(value: Value, kind: str) -> str:
 
 def parse(name: str, text: str) -> Kernel:
     """A kernel from the text of its file. Raises PlanError for a header that does not fit."""
-    op, workgroup, slots, constants = "", (0, 0, 0), list[Slot](), list[tuple[str, str]]()
+    op, then, workgroup, slots, constants = "", "", (0, 0, 0), list[Slot](), list[tuple[str, str]]()
     for line in text.splitlines():
         if not line.startswith("//:"):
             continue
         match line[3:].split():
             case ["op", word]:
                 op = word
+            case ["then", word]:
+                then = word
             case ["workgroup", x, y, z]:
                 workgroup = (int(x), int(y), int(z))
             case ["const", word, kind] if kind in ("u32", "i32", "f32", "bool"):
@@ -124,7 +132,7 @@ def parse(name: str, text: str) -> Kernel:
                 slots.append(Slot(word, role, element))
             case _:
                 raise PlanError(f"{name}.wgsl: {line!r} is no line of a header")
-    return Kernel(name, op, tuple(slots), tuple(constants), workgroup, text).check()
+    return Kernel(name, op, tuple(slots), tuple(constants), workgroup, text, then).check()
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -14,17 +14,14 @@ from ...graph import Shape
 from ...memory import aligned
 from ...ops import find
 from ...plan import Place, Plan, Step
+from ..readers import key, readers
 from .kernels import ELEMENTS, WRITES, Value, kernel
 
 MOST_GROUPS = 65_535  # maxComputeWorkgroupsPerDimension that every adapter grants
 SCRATCH = "scratch"
 KEPT = "kept"  # what steps make of parameters alone: made by the prologue, and there until the parameters change
 MOST_KEPT = 1 << 26  # bytes of it; what does not fit is made anew in each run
-PREPARED = (
-    "parameters",
-    "state",
-    "folded",
-)  # buffers that hold still between one prologue and the next, unless written
+PREPARED = ("parameters", "state")  # with what the prologue makes they hold still until the next one, unless written
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,8 @@ class Lowered:
 
 @dataclass
 class Work:
-    """One step of a plan on its way to dispatches: its operands by the names of the op table, and scratch memory."""
+    """One step of a plan on its way to dispatches: its operands by the names of the op table, and scratch memory; with
+    the step ``then`` after it, where both are lowered together: its results are called as its op and they are."""
 
     step: Step
     places: dict[str, Place]
@@ -96,18 +94,29 @@ class Work:
     still: frozenset[str] = frozenset()  # buffers that no run changes
     scratch_bytes: int = 0
     kept_bytes: int = 0  # of all steps up to this one
+    then: Step | None = None
     calls: list[Call] = field(default_factory=list)
 
     @classmethod
     def of(
-        cls, plan: Plan, step: Step, variants: Mapping[str, str], still: frozenset[str] = frozenset(), kept: int = 0
+        cls,
+        plan: Plan,
+        step: Step,
+        variants: Mapping[str, str],
+        still: frozenset[str] = frozenset(),
+        kept: int = 0,
+        then: Step | None = None,
     ) -> Work:
-        """The work of one step, where those before it have taken ``kept`` bytes of kept memory."""
+        """The work of one step, or of it and the one after it, where those before it have taken ``kept`` bytes of kept
+        memory."""
         op, places = find(step.op), {}
         for names, tensors in ((op.inputs, step.inputs), (op.outputs, step.outputs), (op.updates, step.updates)):
             for name, tensor in zip(names, tensors, strict=False):  # an optional operand may be missing at the end
                 places[name.rstrip("?")] = plan.tensors[tensor]
-        return cls(step, places, variants, still, kept_bytes=kept)
+        if then is not None:
+            results = zip(find(then.op).outputs, then.outputs, strict=True)
+            places |= {f"{then.op}_{name}": plan.tensors[tensor] for name, tensor in results}
+        return cls(step, places, variants, still, kept_bytes=kept, then=then)
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -183,6 +192,7 @@ class Work:
 
 Lowering = Callable[[Work], None]
 LOWERINGS: dict[str, Lowering] = {}
+TOGETHER: dict[tuple[str, str], tuple[Lowering, bool]] = {}  # of two steps; and whether the first one's result is made
 
 
 def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
@@ -198,25 +208,63 @@ def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
     return register
 
 
+def lowers_together(op: str, then: str, makes_both: bool) -> Callable[[Lowering], Lowering]:
+    """Register a function as the lowering of a step and of the one that reads its result. It adds no call where it has
+    no kernel for the two; ``makes_both``: it makes the first one's result too, which others may want."""
+
+    def register(function: Lowering) -> Lowering:
+        TOGETHER[op, then] = function, makes_both
+        return function
+
+    return register
+
+
 class Builder:
     """Collects dispatches; the same text is compiled once."""
 
     def __init__(self, plan: Plan, variants: Mapping[str, str]) -> None:
         written = {plan.tensors[t].buffer for step in plan.steps for t in (*step.outputs, *step.updates)}
-        self.plan, self.variants, self.still = plan, variants, frozenset(PREPARED) - written
+        folded = {plan.tensors[t].buffer for step in plan.prologue for t in (*step.outputs, *step.updates)}
+        self.plan, self.variants, self.still = plan, variants, frozenset({*PREPARED, *folded} - written)
         self.sources: dict[Source, int] = {}
         self.once: list[Dispatch] = []  # of the steps, for the prologue
         self.scratch_bytes = self.kept_bytes = 0
 
-    def dispatches(self, step: Step) -> list[Dispatch]:
-        """The dispatches of one step."""
+    def all_dispatches(self, steps: Sequence[Step]) -> list[Dispatch]:
+        """The dispatches of steps in their order, two together where there are kernels that do the work of both."""
+        found, k = list[Dispatch](), 0
+        while k < len(steps):
+            work = self.together(steps, k)
+            k += 2 if work else 1
+            found += self.dispatches(work or self.alone(steps[k - 1]))
+        return found
+
+    def alone(self, step: Step) -> Work:
+        """One step, lowered."""
         work = Work.of(self.plan, step, self.variants, self.still, self.kept_bytes)
         LOWERINGS[step.op](work)
+        return work
+
+    def together(self, steps: Sequence[Step], k: int) -> Work | None:
+        """Step ``k`` and the next one, lowered together; None where that cannot be: the next one reads something else,
+        another step needs what only the first one makes, or a dispatch would write over what it reads."""
+        step, then = steps[k], steps[k + 1] if k + 1 < len(steps) else None
+        function, makes_both = TOGETHER.get((step.op, then.op), (None, False)) if then else (None, False)
+        if then is None or function is None or key(self.plan, then.inputs[0]) != key(self.plan, step.outputs[0]):
+            return None
+        if not makes_both and readers(self.plan, steps, k) != [k + 1]:
+            return None
+        work = Work.of(self.plan, step, self.variants, self.still, self.kept_bytes, then)
+        function(work)
+        return work if work.calls and not any(map(twice_bound, work.calls)) else None
+
+    def dispatches(self, work: Work) -> list[Dispatch]:
+        """The dispatches of what was lowered, without those for the prologue."""
         self.scratch_bytes, self.kept_bytes = max(self.scratch_bytes, work.scratch_bytes), work.kept_bytes
         found = list[Dispatch]()
         for call in work.calls:
             once = KEPT in written_by(call)
-            (self.once if once else found).append(self.dispatch(step, call))
+            (self.once if once else found).append(self.dispatch(work.step, call))
         return found
 
     def dispatch(self, step: Step, call: Call) -> Dispatch:
@@ -230,17 +278,25 @@ class Builder:
         text = own.specialise(call.constants, written, [size for _, _, size in bindings])
         source = Source(own.name, text, written)
         number = self.sources.setdefault(source, len(self.sources))
-        bound = zip(bindings, written, strict=True)
-        ranges = sorted((name, offset, offset + size) for (name, offset, size), changes in bound if changes)
-        for (one, _, end), (other, start, _) in pairwise(ranges):
-            if one == other and start < end:  # only a browser reports it, when the dispatch is encoded
-                raise PlanError(f"{call.kernel} of step {step.op!r} is bound twice to byte {start} of {one!r}")
+        if twice := twice_bound(call):  # only a browser reports it, when the dispatch is encoded
+            raise PlanError(f"{call.kernel} of step {step.op!r} is bound twice to {twice}")
         return Dispatch(number, bindings, call.groups, step.op, step.layer)
 
 
 def written_by(call: Call) -> set[str]:
     """The buffers that a call writes."""
     return {call.operands[s.name].buffer for s in kernel(call.kernel).slots if s.role in WRITES}
+
+
+def twice_bound(call: Call) -> str:
+    """The first byte that a call binds twice in a buffer that it writes; "" where there is none."""
+    own, buffers = kernel(call.kernel), written_by(call)
+    bound = (binding(call.operands[s.name], ELEMENTS[s.element]) for s in own.slots)
+    ranges = sorted((name, offset, offset + size) for name, offset, size in bound if name in buffers)
+    for (one, _, end), (other, start, _) in pairwise(ranges):
+        if one == other and start < end:
+            return f"byte {start} of {one!r}"
+    return ""
 
 
 def binding(place: Place, element: int) -> tuple[str, int, int]:
@@ -251,7 +307,7 @@ def binding(place: Place, element: int) -> tuple[str, int, int]:
 def lower(plan: Plan, variants: Mapping[str, str] | None = None) -> Lowered:
     """The plan for a device; ``variants``: op -> kernel, where measurement has chosen one."""
     builder = Builder(plan, variants or {})
-    prologue, steps = ([d for step in part for d in builder.dispatches(step)] for part in (plan.prologue, plan.steps))
+    prologue, steps = (builder.all_dispatches(part) for part in (plan.prologue, plan.steps))
     buffers = {name: aligned(size) for name, size in plan.buffers.items()}
     own = {SCRATCH: builder.scratch_bytes, KEPT: builder.kept_bytes}
     buffers |= {name: size for name, size in own.items() if size}

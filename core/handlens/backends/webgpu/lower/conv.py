@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ....graph import Shape
 from ....ops.conv import Sizes, sizes_of
+from ....ops.pool import window_of
 from ..kernels import Value
-from ..lowered import MOST_GROUPS, Work, lowers
+from ..lowered import MOST_GROUPS, Work, lowers, lowers_together
 
 ACTIVATIONS = {None: 0, "relu": 1, "leaky_relu": 2, "sigmoid": 3, "tanh": 4}
 SIDE = 64  # invocations of a workgroup
@@ -93,8 +94,11 @@ def transformed(work: Work, c: int, f: int, pads: tuple[int, int], x: str, y: st
     image |= {**tiles, "STEP_C": fours * 4, "STEP_T": 1}
     work.linear("conv2d_winograd_x", c * fours * 4, image, x=work.places[x], v=v)
     work.linear("conv2d_winograd", 36 * eights * fours, {"C": c, "WHOLE_F": whole, "FOURS": fours}, u=u, v=v, m=m)
-    ends: dict[str, Value] = {"F": f, "WHOLE_F": whole, "P": p, "Q": q, "COUNT": count, "BIAS": work.has("b")}
-    work.linear("conv2d_winograd_y", f * count, {**ends, **tiles, **activation(work)}, m=m, y=work.places[y])
+    rows, columns = work.shape("max_pool2d_y")[2:] if work.then else (p, q)
+    ends: dict[str, Value] = {"F": f, "WHOLE_F": whole, "P": rows, "Q": columns, "COUNT": count}
+    ends |= {"BIAS": work.has("b"), "POOL": work.then is not None}
+    place = work.places["max_pool2d_y" if work.then else y]
+    work.linear("conv2d_winograd_y", f * count, {**ends, **tiles, **activation(work)}, m=m, y=place)
 
 
 def transformed_dw(work: Work, s: Sizes) -> None:
@@ -139,6 +143,33 @@ def conv2d(work: Work) -> None:
     here = {"PADDED": padded(s), "ROW": row, "STEP_N": images, "STEP_P": rows}
     here |= {"SIZE": threads, "WIDE": across * SIDE}
     work.call("conv2d", (across, cut(s.f, 8), deep), {**constants, **here})
+
+
+def pairs(work: Work) -> bool:
+    """Whether the max pooling after a convolution takes windows of 2 x 2, side by side, none beyond the edge."""
+    image, pooled = work.shape("y"), work.shape("max_pool2d_y")
+    window = window_of(image, work.then.attrs if work.then else {})
+    return (
+        (window.kernel, window.strides, any(window.pads)) == ((2, 2), (2, 2), False)
+        and 2 * pooled[2] <= image[2]
+        and 2 * pooled[3] <= image[3]
+    )
+
+
+@lowers_together("conv2d", "max_pool2d", makes_both=False)
+def conv2d_max_pool2d(work: Work) -> None:
+    """Three by three, and the largest of each 2 x 2: the maps themselves are never stored."""
+    s = sizes_of(work.shape("x"), work.shape("w"), work.attrs)
+    if work.variant("register") == "tiled" or not pairs(work):
+        return
+    if winograd(s) and not work.attrs.get("direct"):
+        transformed(work, s.c, s.f, s.window.pads[:2], "x", "y", flip=False)
+    elif (s.window.kernel, s.window.strides) == ((3, 3), (1, 1)) and not padded(s):
+        rows, columns = work.shape("max_pool2d_y")[2:]
+        windows = s.n * cut(rows, 2) * columns
+        image: dict[str, Value] = {"C": s.c, "H": s.height, "W": s.width, "F": s.f, "P": rows, "Q": columns}
+        here = {**image, **activation(work), "BIAS": work.has("b"), "WINDOWS": windows}
+        work.linear("conv2d_max_pool2d", windows * cut(s.f, 8), here)
 
 
 @lowers("conv2d_dx")

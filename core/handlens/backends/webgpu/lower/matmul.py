@@ -6,12 +6,14 @@ import math
 
 from ....errors import PlanError
 from ....graph import Shape
-from ..lowered import Work, lowers
+from ..lowered import Work, lowers, lowers_together
 from .conv import TILE, activation, cut, wide
 
 VECTORS = 512  # that one invocation adds up for a dense layer's weight gradient, at most
 MOST_PARTS = 64
 FEW = 4  # vectors of which each neuron gets a workgroup of its own
+CLASSES = 32  # of which one invocation makes the softmax, at most
+SHARES = 16  # of a neuron's sum, where there are few vectors
 
 
 def columns_of(n: int) -> int:
@@ -80,6 +82,19 @@ def dense(work: Work) -> None:
         return
     columns = columns_of(o)
     work.linear("dense", columns * cut(n, 8), {**constants, "COLUMNS": columns})
+
+
+@lowers_together("dense", "softmax", makes_both=True)
+def dense_softmax(work: Work) -> None:
+    """A network's last layer, of few vectors and few classes: shares of the sums, then logits and probabilities."""
+    (n, i), o = work.shape("x"), work.shape("y")[1]
+    last = int((work.then.attrs if work.then else {}).get("axis", -1)) in (1, -1)
+    plain = last and "activation" not in work.attrs and work.variant("register") != "tiled"
+    if not plain or n > FEW or o > CLASSES or i < SHARES:
+        return
+    part = work.scratch(n, cut(o, 4), SHARES, 4)
+    work.linear("dense_shares", n * cut(o, 4) * SHARES, {"I": i, "O": o, "SHARES": SHARES}, part=part)
+    work.linear("dense_softmax", n, {"O": o, "SHARES": SHARES, "BIAS": work.has("b")}, part=part)
 
 
 @lowers("dense_dx")

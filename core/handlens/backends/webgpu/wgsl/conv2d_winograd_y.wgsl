@@ -1,4 +1,5 @@
 //: op conv2d
+//: then max_pool2d
 //: scratch_in m f32
 //: in b f32
 //: out y f32
@@ -11,6 +12,7 @@
 //: const TILES u32
 //: const COUNT u32
 //: const BIAS bool
+//: const POOL bool
 //: const ACTIVATION u32
 //: const ALPHA f32
 //: const SIZE u32
@@ -18,6 +20,7 @@
 //: workgroup 64 1 1
 
 // Winograd's way back: y = A' m A, 4 x 4 pixels of each of COUNT tiles. An invocation takes one kernel of one tile.
+// POOL: of which only the largest of each 2 x 2 are stored; P and Q are then the pooled map's, which y is.
 // A sum that is lost in the rounding of its tile is 0: where a kernel meets nothing but background the direct sum is 0
 // exactly, and a ReLU behind it passes no gradient; what is left of a cancellation here would pass half of it.
 
@@ -62,6 +65,12 @@ fn put(at: u32, columns: u32, sum: vec4f) {
   if (columns > 3u) { y[at + 3u] = v.w; }
 }
 
+fn put_largest(at: u32, p: u32, q: u32, upper: vec4f, lower: vec4f) {
+  let v = max(activate(upper), activate(lower));
+  if (p < P && q < Q) { y[at] = max(v.x, v.y); }
+  if (p < P && q + 1u < Q) { y[at + 1u] = max(v.z, v.w); }
+}
+
 @compute @workgroup_size(WORKGROUP_X)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let g = id.x + id.y * WIDE;
@@ -82,9 +91,20 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let sums = gather(a, c, d, e, h, k);
   let p = t / ACROSS % DOWN * 4u;
   let q = t % ACROSS * 4u;
-  let to = ((t / (DOWN * ACROSS) * F + f) * P + p) * Q + q;
-  put(to, Q - q, select(sums[0], vec4f(), abs(sums[0]) < least) + bias);
-  if (p + 1u < P) { put(to + Q, Q - q, select(sums[1], vec4f(), abs(sums[1]) < least) + bias); }
-  if (p + 2u < P) { put(to + 2u * Q, Q - q, select(sums[2], vec4f(), abs(sums[2]) < least) + bias); }
-  if (p + 3u < P) { put(to + 3u * Q, Q - q, select(sums[3], vec4f(), abs(sums[3]) < least) + bias); }
+  let map = (t / (DOWN * ACROSS) * F + f) * P;
+  let first = select(sums[0], vec4f(), abs(sums[0]) < least) + bias;
+  let second = select(sums[1], vec4f(), abs(sums[1]) < least) + bias;
+  let third = select(sums[2], vec4f(), abs(sums[2]) < least) + bias;
+  let fourth = select(sums[3], vec4f(), abs(sums[3]) < least) + bias;
+  if (POOL) {
+    let to = (map + p / 2u) * Q + q / 2u;
+    put_largest(to, p / 2u, q / 2u, first, second);
+    put_largest(to + Q, p / 2u + 1u, q / 2u, third, fourth);
+    return;
+  }
+  let to = (map + p) * Q + q;
+  put(to, Q - q, first);
+  if (p + 1u < P) { put(to + Q, Q - q, second); }
+  if (p + 2u < P) { put(to + 2u * Q, Q - q, third); }
+  if (p + 3u < P) { put(to + 3u * Q, Q - q, fourth); }
 }

@@ -44,6 +44,7 @@ digests: dict = {}  # by model: the sha256 of its file
 # What was read last, for the questions that follow: for each digit its 28 x 28 and the way to it (None where it came as
 # 28 x 28), and the image and the preparation of the one that the visitor looks at.
 last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None, "drawn": [], "own": []}
+last["window"] = None  # left, top and side of what the pad shows of a file, in its pixels
 file: dict = {"pixels": None, "shown": None, "overview": None}  # the file read last, and what the pad shows of it
 
 
@@ -182,7 +183,7 @@ async def read(strokes: object, extent: float, name: str, without: str, also: st
     drawn = handlens.strokes.unpack(np.asarray(strokes.to_py(), dtype=np.float32))
     places = await handlens.numbers.answered(models[name], handlens.numbers.candidates(drawn, extent))
     last.update(images=[], all=[place.prepared for place in places], image=None, prepared=None)
-    last.update(extent=extent, drawn=drawn, strokes=[place.strokes for place in places])
+    last.update(extent=extent, window=None, drawn=drawn, strokes=[place.strokes for place in places])
     if not places:  # nothing drawn, or all of it erased
         return pack({"blank": True})
     readings = [place.reading for place in places]
@@ -210,7 +211,7 @@ async def read_pixels(values: object, name: str) -> object:
     started = time.perf_counter()
     shown = np.asarray(values.to_py(), dtype=np.float32)
     side = round(len(shown) ** 0.5)
-    last.update(images=[], all=[], image=None, prepared=None, extent=None, drawn=[])
+    last.update(images=[], all=[], image=None, prepared=None, extent=None, window=None, drawn=[])
     if not shown.any():
         return pack({"blank": True})
     whole = file["shown"] is not None and np.array_equal(file["shown"], shown)
@@ -226,7 +227,9 @@ async def read_pixels(values: object, name: str) -> object:
     if not places:
         return pack({"blank": True})
     last["all"] = [place.prepared for place in places]
-    boxes = [file["overview"].share(place.box) if side > 28 else [] for place in places]
+    shows = file["overview"] if side > 28 else None
+    last["window"] = (shows.left, shows.top, shows.size) if shows else None
+    boxes = [shows.share(place.box) if shows else [] for place in places]
     images = [prepared.image for prepared in last["all"]]
     return pack(answer(name, [place.reading for place in places], images, boxes, 0, started))
 

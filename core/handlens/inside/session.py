@@ -93,9 +93,10 @@ class Session:
     def footprint(self, box: Box) -> list[list[float]]:
         """Where a box of the 28 x 28 lies on the pad: left, top, right, bottom in shares of its side; one box."""
         prepared, extent, window = (self.last.get(key) for key in ("prepared", "extent", "window"))
-        if prepared is None or not (extent or window):  # the pad shows the 28 x 28 itself: its cells are the pad's
+        window = window or (0.0, 0.0, float(extent or 0.0))
+        if prepared is None or not window[2]:  # the pad shows the 28 x 28 itself: its cells are the pad's
             return [[edge / 28 for edge in (box.left, box.top, box.right, box.bottom)]]
-        left, top, side = window or (0.0, 0.0, float(extent))
+        left, top, side = window
         return [[float(edge) / side for edge in footprint(prepared, side, box, (left, top))]]
 
     def strokes_behind(self, index: Sequence[int]) -> list[dict[str, float]]:

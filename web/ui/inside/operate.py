@@ -92,7 +92,7 @@ class Operate:
         if self.picking or not self.layer:  # the table has not answered yet
             return self.picking
         numbers = [self.kernel, self.channel] + self.place  # noqa: RUF005
-        self.laid["pick"] = "-".join([self.layer] + [str(k) for k in numbers])  # noqa: RUF005
+        self.laid["pick"] = "-".join([self.layer] + [str(k) for k in numbers])
         return self.laid["pick"]
 
     def pick(self, text: str) -> None:
@@ -401,7 +401,7 @@ class Operate:
         self.built = ""
         if answer.offer:
             self.refused_edit = (action, arguments)
-            self.offer.textContent = f"Try it on {self.network.model} with the average of each map in place of flatten"
+            self.offer.textContent = "Try it with global average pooling in place of flatten"
         self.update(answer, False)
         self.host.say(answer.refused or (list(answer.changes)[-1] if list(answer.changes) else "The original"), 150)
 

@@ -44,6 +44,7 @@ digests: dict = {}  # by model: the sha256 of its file
 # What was read last, for the questions that follow: for each digit its 28 x 28, and functions that give the way to it
 # (None where it came as 28 x 28) and its strokes; then all three of the digit that the visitor looks at.
 last: dict = {"images": [], "all": [], "image": None, "prepared": None, "extent": None, "drawn": [], "own": None}
+last["window"] = None  # left, top and side of what the pad shows of a file, in its pixels
 file: dict = {"pixels": None, "shown": None, "overview": None}  # the file read last, and what the pad shows of it
 
 
@@ -184,7 +185,7 @@ async def read(strokes: object, extent: float, name: str, without: str, also: st
     found = handlens.numbers.compiled_candidates(model, packed_strokes, extent)
     places = await handlens.numbers.answered(model, found)
     last.update(images=[], all=[stages_of(place) for place in places], image=None, prepared=None)
-    last.update(extent=extent, drawn=drawn, strokes=[strokes_of(place) for place in places])
+    last.update(extent=extent, window=None, drawn=drawn, strokes=[strokes_of(place) for place in places])
     if not places:  # nothing drawn, or all of it erased
         return pack({"blank": True})
     readings, images = [place.reading for place in places], [place.image for place in places]
@@ -223,7 +224,7 @@ async def read_pixels(values: object, name: str) -> object:
     started = time.perf_counter()
     shown = np.asarray(values.to_py(), dtype=np.float32)
     side = round(len(shown) ** 0.5)
-    last.update(images=[], all=[], image=None, prepared=None, extent=None, drawn=[])
+    last.update(images=[], all=[], image=None, prepared=None, extent=None, window=None, drawn=[])
     if not shown.any():
         return pack({"blank": True})
     whole = file["shown"] is not None and np.array_equal(file["shown"], shown)
@@ -239,7 +240,9 @@ async def read_pixels(values: object, name: str) -> object:
     if not places:
         return pack({"blank": True})
     last["all"] = [stages_of(place) for place in places]
-    boxes = [file["overview"].share(place.box) if side > 28 else [] for place in places]
+    shows = file["overview"] if side > 28 else None
+    last["window"] = (shows.left, shows.top, shows.size) if shows else None
+    boxes = [shows.share(place.box) if shows else [] for place in places]
     images = [place.image for place in places]
     return pack(answer(name, [place.reading for place in places], images, boxes, 0, started))
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from . import grouping
 from .errors import DataError
 from .paper import ink_of, otsu, spread, without_rules
-from .strokes import FIT, INK_WIDTH, SIDE, Float, Prepared, prepare_raster
+from .strokes import FIT, INK_WIDTH, SIDE, Float, Grid, Prepared, prepare_raster
 
 __all__ = ["Sheet", "grey", "otsu", "prepare", "prepare_all", "sheet"]
 
@@ -58,7 +58,7 @@ class Sheet:
         return grouping.lay_out(grouping.of_labels(self.label, self.line))
 
     def prepared(self, pieces: Sequence[int] | None = None) -> Prepared | None:
-        """The 28x28 image of some pieces (from 0; all when left out), `box` in pixels of the image given."""
+        """The 28x28 image of some pieces (from 0; all when left out), `box` and `grid` in pixels of the image given."""
         number = np.zeros(int(self.label.max()) + 1, np.bool_)
         number[1:] = pieces is None
         if pieces is not None:
@@ -70,7 +70,10 @@ class Sheet:
         x0, y0, x1, y1 = ready.box
         row, column = self.corner
         box = (x0 * self.step + column, y0 * self.step + row, x1 * self.step + column, y1 * self.step + row)
-        return replace(ready, box=box)
+        x, y, width, height, inked = ready.grid
+        step = self.step
+        grid = Grid(x * step + column, y * step + row, width * step, height * step, inked)
+        return replace(ready, box=box, grid=grid)
 
     def _broadened(self, ink: Float) -> Float:
         """Ink whose line would come out much thinner than MNIST's, with its line as broad as re-inked strokes'."""

@@ -108,6 +108,15 @@ def test_figures_follow_the_drawing(reading: Any) -> None:
     step = int(slide.locator(".live-total").inner_text().split()[1])
     slide.get_by_role("button", name="One step on").click()
     says(slide, f"Step {step % 169 + 1} of 169")
+    slide.get_by_label("Tell it as a story").check()
+    reading.get("tale").filter(has_text="into row").wait_for()
+    shifts = figure(reading, "shifts")
+    shifts.locator("td", has_text="7, ").first.wait_for()
+    same = [int(text.split()[0]) for text in shifts.locator("tbody td:last-child").all_inner_texts()]
+    assert same[0] == max(same) and 0 < min(same) < 289  # the CNN stays with its 7 at most places
+    place = shifts.locator("canvas").nth(1).bounding_box()
+    shifts.locator("canvas").nth(1).click(position={"x": place["width"] * 13.5 / 17, "y": place["height"] * 4.5 / 17})
+    shifts.locator("th", has_text="moved: 5 to the right and 4 up").wait_for()
     sizes = figure(reading, "sizes")
     assert "expected 784 inputs, got 1600" in sizes.locator("dd").first.inner_text()
     for name in ("several", "channels", "fields", "whole", "polarity"):

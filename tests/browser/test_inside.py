@@ -260,6 +260,20 @@ def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     page.wait_for_selector("[data-testid=why-occlusion][data-version]", timeout=30_000)
     inside.get("why-target").select_option("1")
     page.wait_for_function("document.querySelector('[data-testid=why-words]').textContent.startsWith('For 1:')")
+    worth = inside.get("worth-rows")
+    worth.locator("tr", has_text="all ").wait_for()
+    inside.get("worth-layer").select_option("conv1")
+    inside.page.wait_for_selector("[data-testid=worth][data-layer=conv1]")
+    rows = [row.split("\t") for row in worth.locator("tbody tr").all_inner_texts()]
+    whole = float(rows[0][1].replace("\u2212", "-"))
+    for row in rows[1:]:  # the change is that of the score, the largest fall first
+        score, change = (float(text.replace("\u2212", "-")) for text in row[1:3])
+        assert score == pytest.approx(whole + change, abs=0.011)
+    kernel = rows[1][0].split()[1]
+    worth.locator("[data-kernel]").first.click()
+    at(inside, f"conv1 layer {int(kernel) - 1}")
+    page.go_back()
+    at(inside, "why")
     assert violations(inside, axe) == [], "why"
     inside.get("tab-table").click()
     at(inside, "table")
@@ -288,6 +302,9 @@ def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     inside.get("table-stride").select_option("3")
     page.wait_for_function("document.querySelector('[data-testid=table-refused]').textContent.length > 20")
     assert inside.get("table-changes").locator("li").count() == 1  # nothing was changed
+    inside.get("compare").wait_for()
+    assert "7, " in inside.get("compare-answers").inner_text()
+    page.wait_for_function("document.querySelector('[data-testid=compare-words]').textContent.startsWith('pool1')")
     inside.get("table-undo").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
     inside.get("table-layer").select_option("conv1")
@@ -303,6 +320,13 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     assert "Nearest to" in inside.get("made").inner_text()
     inside.get("excited").locator("summary").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=excited] figure').length > 3", timeout=60_000)
+    inside.get("by-cosine").check()
+    inside.get("matched").wait_for(timeout=60_000)
+    figures = inside.get("excited").locator("figcaption").all_inner_texts()
+    best = float(figures[0].split()[-1].replace("\u2212", "-"))
+    others = [float(text.split(", ")[1].replace("\u2212", "-")) for text in figures[1:]]
+    assert -1 <= best <= 1 and others == sorted(others, reverse=True) and 0.5 < others[0] <= 1
+    assert "The match alone" in inside.get("excited").inner_text().replace("the match alone", "The match alone")
     inside.get("tab-table").click()
     at(inside, "table")
     inside.get("sizes").locator("summary").click()
@@ -317,3 +341,82 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     assert "comes back" in page.locator("#sheet").inner_text()
     page.keyboard.press("Escape")
     at(inside, "table")  # the dialog took it
+
+
+def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reload(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk().open("#inside?model=cnn-small&tab=table&pick=conv1-3-0-1-2")
+    page = desk.page
+    desk.stroke(SEVEN)
+    at(desk, "table")
+    assert desk.get("table-kernel").input_value() == "4"
+    slider = desk.get("table-slider")
+    assert slider.get_attribute("aria-label") == "Weight in row 2, column 3"
+    slider.fill("0.5")
+    slider.fill("0.9")
+    changes = desk.get("table-changes").locator("li")
+    changes.filter(has_text="conv1 kernel 4, row 2, column 3").filter(has_text="to 0.90").wait_for()
+    assert changes.count() == 1  # drawn along a scale: one step to undo
+    page.wait_for_selector("[data-testid=compare][data-version]")
+    assert "conv1, map 4 of 8. 1 of its 8 maps has changed." in desk.get("compare-words").inner_text()
+    desk.get("table-stride").select_option("2")
+    desk.get("table-refused").filter(has_text="64 numbers, but dense1 has weights for the 400").wait_for()
+    desk.get("table-offer").click()
+    changes.filter(has_text="conv1: stride 1 to 2").wait_for()
+    assert changes.count() == 2 and desk.get("table-free").is_visible()
+    measured = desk.get("table-measured")
+    measured.filter(has_text="test images,").wait_for(timeout=60_000)
+    right = measured.inner_text()
+    desk.get("table-look").click()
+    at(desk, "whole")
+    page.evaluate("location.hash += '&layer=conv1&cell=3.4.5'")
+    at(desk, "conv1 cell 3.4.5")
+    shown = desk.get("equation").inner_text()
+    page.reload()
+    desk.ready()
+    at(desk, "conv1 cell 3.4.5")
+    assert desk.get("equation").inner_text() == shown  # of the changed network, on the same drawing
+    assert desk.get("changed-copy").get_attribute("aria-pressed") == "true"
+    desk.get("tab-table").click()
+    at(desk, "table")
+    assert changes.count() == 2
+    page.reload()
+    desk.ready()
+    at(desk, "table")
+    assert changes.count() == 2 and desk.get("table-kernel").input_value() == "4"
+    measured.filter(has_text="test images,").wait_for(timeout=60_000)
+    assert measured.inner_text() == right
+    desk.get("table-own").click()
+    page.wait_for_function("document.querySelector('[data-testid=table-free]').hidden")
+    desk.get("tab-why").click()
+    at(desk, "why")
+    desk.get("why-target").select_option("3")
+    words = desk.get("why-words").filter(has_text="For 3:")
+    words.wait_for()
+    told = words.inner_text()
+    page.reload()
+    desk.ready()
+    at(desk, "why")
+    assert words.inner_text() == told and desk.get("why-target").input_value() == "3"
+
+
+def test_each_of_several_digits_has_its_field_on_the_pad(inside: Any) -> None:
+    page = inside.page
+    page.evaluate("pad.clear()")
+    inside.strokes([[(3, 7), (11, 7), (9, 12), (7, 20)], [(19, 6), (19, 20)]])
+    inside.settled()
+    inside.get("step-conv1").click()
+    at(inside, "conv1 layer")
+    inside.get("gallery").press("Enter")
+    page.wait_for_function(SHOWN + ".startsWith('conv1 cell 0.')")
+    for place in (0, 1, 0):  # the newest, the one on the right, is looked at first
+        inside.get(f"inside-place-{place}").click()
+        page.locator(f"[data-testid=inside-place-{place}][aria-pressed=true]").wait_for()
+        page.wait_for_function(
+            """(left) => {
+              const field = document.querySelector('[data-testid=field]'), pad = document.getElementById('pad-frame');
+              const [a, b] = [field.getBoundingClientRect(), pad.getBoundingClientRect()];
+              const middle = (a.left + a.width / 2 - b.left) / b.width;
+              return !field.hidden && (left ? middle < 0.45 : middle > 0.55);
+            }""",
+            arg=place == 0,
+        )

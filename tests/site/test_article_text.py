@@ -16,9 +16,7 @@ from handlens.inside import story
 ALLOWED = re.compile(r"\b(19[5-9]\d|20[012]\d)\b|3Blue1Brown")
 # Section 3.3 of article-rows.md: where the article slips.
 SLIPS = {6, 8, 9, 12, 14, 19, 22, 24, 25, 28, 33, 36, 41, 42, 44, 45, 56, 57, 58, 60, 61}
-NOT_IN_THE_TEXT = {
-    2: "the author's own research is mentioned in the article and has no part in its explanation",
-}
+NOT_IN_THE_TEXT: dict[int, str] = {}  # none: with its reason, if one ever is
 
 
 class Text(HTMLParser):

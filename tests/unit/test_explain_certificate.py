@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from handlens import numbers
 from handlens.errors import DataError
 from handlens.inside.certificate import Rectangle, footprint, strokes_of
 from handlens.inside.receptive import Box
-from handlens.strokes import STAGES, Stroke, prepare, prepare_raster
+from handlens.inside.session import Session
+from handlens.overview import overview
+from handlens.strokes import STAGES, Stroke, prepare, prepare_raster, rasterise
 
 EXTENT = 280.0
 SEVEN = [
@@ -89,3 +92,33 @@ def test_what_is_no_pixel_is_refused_and_paper_has_no_strokes() -> None:
         strokes_of(SEVEN, prepared, EXTENT, 28, 0)
     assert strokes_of(SEVEN, prepared, EXTENT, 0, 0) == []
     assert isinstance(footprint(prepared, EXTENT, Box(0, 0, 1, 1)), Rectangle)
+
+
+def test_each_of_several_digits_has_its_footprint() -> None:
+    """On the pad, and on the overview that the pad shows of a file: around that digit's own ink, and no other."""
+    drawn = [
+        Stroke(np.array([[30.0, 70], [110, 70], [90, 120], [70, 200]]), 20),
+        Stroke(np.array([[190.0, 60], [190, 200]]), 20),
+    ]
+    found = numbers.candidates(drawn, EXTENT)
+    assert found is not None
+    sheet = np.pad(255 * (1 - rasterise(drawn, 700, EXTENT)), ((90, 160), (40, 10)), constant_values=255)
+    pixels = sheet.astype(np.uint8)
+    file, shows = numbers.candidates_of_image(pixels), overview(pixels)
+    assert file is not None and shows is not None
+    window = (shows.left, shows.top, shows.size)
+    for k, stroke in enumerate(drawn):
+        for made, last in ((found, {"extent": EXTENT}), (file, {"extent": None, "window": window})):
+            one = next(p for p, g in zip(made.made, made.groups, strict=True) if g == (k, k + 1))
+            rows, columns = (np.flatnonzero((one.image > 0.5).any(axis=axis)) for axis in (1, 0))
+            box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+            left, top, right, bottom = Session({}, {"prepared": lambda one=one: one, **last}).footprint(box)[0]
+            ink = np.array([*(stroke.points.min(axis=0) - 10), *(stroke.points.max(axis=0) + 10)]) / EXTENT
+            if made is file:  # as the pad shows it
+                raster = ink * 700 + np.array([40, 90, 40, 90])
+                ink = np.array(shows.share(raster))
+            np.testing.assert_allclose((left, top, right, bottom), ink, atol=0.06)
+    whole = Session(
+        {}, {"prepared": lambda: file.made[0], "extent": None, "window": None}
+    )  # the pad shows the 28 x 28 itself
+    assert whole.footprint(Box(0, 0, 28, 14)) == [[0.0, 0.0, 0.5, 1.0]]  # the pad shows the 28 x 28 itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from itertools import product
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 from handlens import Conv2D, Dense, Flatten, MaxPool2D, Sequential, load
 from handlens.backends import drive
+from handlens.commands import story as story_command
 from handlens.commands.story import images
+from handlens.data import mnist
 from handlens.errors import DataError, ShapeError
 from handlens.inside import (
     story,
@@ -21,6 +24,8 @@ from handlens.inside import (
     story_maps,
     story_models,
     story_neurons,
+    story_record,
+    story_shifts,
     story_study,
     story_tools,
     views,
@@ -114,12 +119,23 @@ def test_facts_of_the_shipped_networks(models: dict[str, Sequential], root: Path
 
 def test_record_of_the_study_is_whole() -> None:
     """The record names the settings of the code, five runs of each network, and shows what the text says it shows."""
-    record = json.loads(story_study.RECORD.read_text("utf-8"))
+    record = json.loads(story_record.RECORD.read_text("utf-8"))
     settings = [record[name] for name in ("seeds", "epochs", "batch_size", "learning_rate")]
     assert settings == [story_study.SEEDS, story_study.EPOCHS, story_study.BATCH, story_study.RATE]
     assert {name: len(runs) for name, runs in record["runs"].items()} == dict.fromkeys(
         ("ann", "ann_shuffled", "cnn", "cnn_shuffled", "strided"), story_study.SEEDS
     )
+    assert [record["tune"][name] for name in ("images", "epochs", "learning_rate", "test_images")] == [
+        story_study.TUNED,
+        story_study.TUNE_EPOCHS,
+        story_study.TUNE_RATE,
+        story_study.TUNE_TESTS,
+    ]
+    assert len(record["tune"]["runs"]) == story_study.SEEDS
+    assert (record["shifts"]["images"], record["shifts"]["reach"]) == (story_study.SHIFTED, story_shifts.REACH)
+    assert list(record["shifts"]["accuracy"]) == list(story_shifts.KINDS)
+    for map_ in record["shifts"]["accuracy"].values():
+        assert np.shape(map_) == (17, 17) and map_[8][8] == np.max(map_[7:10]) > 0.75  # nothing is better than no shift
     tiny = record["tiny"]
     assert (tiny["epochs"], tiny["batch_size"]) == (story_study.TINY_EPOCHS, story_study.TINY_BATCH)
     assert len(tiny["runs"]) == story_study.SEEDS
@@ -136,9 +152,48 @@ def test_record_of_the_study_is_whole() -> None:
 def test_the_study_can_be_done_again(root: Path) -> None:
     """One seed of it: within two percentage points of the record, which another machine made."""
     sets = [images(root / "web/samples", name) for name in ("mix", "test")]
-    record = json.loads(story_study.RECORD.read_text("utf-8"))["runs"]
+    record = json.loads(story_record.RECORD.read_text("utf-8"))["runs"]
     for name, runs in story_study.study(sets[0], sets[1], seeds=1)["runs"].items():
         assert runs[0] == pytest.approx(record[name][0], abs=0.02), name
+
+
+def test_the_record_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    record = json.loads(story_record.RECORD.read_text("utf-8"))
+    story_record.keep(record, path)
+    assert path.read_bytes() == story_record.RECORD.read_bytes()  # as `handlens story --study` has written it
+    with pytest.raises(TypeError):
+        story_record.keep({"runs": object()}, path)
+    assert path.read_bytes() == story_record.RECORD.read_bytes() and [*tmp_path.iterdir()] == [path]
+
+
+def test_the_command_does_the_study_and_keeps_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: dict[str, Sequential]
+) -> None:
+    """`handlens story --study` from end to end, with everything that takes time cut short: the same kind of file."""
+    before = story_record.record()
+    sets = [[part[:60] for part in images(root / "web/samples", name)] for name in ("mix", "test")]
+    short = {"SEEDS": 1, "EPOCHS": 1, "TINY_EPOCHS": 1, "TUNE_EPOCHS": 1, "TUNED": 20, "TUNE_TESTS": 20, "SHIFTED": 5}
+    for name, value in short.items():
+        monkeypatch.setattr(story_study, name, value)
+    defaults = {"study": (1,), "shift_study": (1, 5), "tiny_study": (1,), "tune_study": (1,)}
+    for name, value in {**defaults, "fitted": (1, 50), "trained": (1, 50)}.items():
+        monkeypatch.setattr(getattr(story_study, name), "__defaults__", value)
+    monkeypatch.setattr(story_record, "RECORD", tmp_path / "record.json")
+    monkeypatch.setattr(story_record.keep, "__defaults__", (tmp_path / "record.json",))
+    few = mnist.Mnist(*sets[0], *sets[1])
+    monkeypatch.setattr(mnist, "load", lambda folder: few)
+    monkeypatch.setattr(story_command, "images", lambda folder, name: sets[name == "test"])
+    try:
+        arguments = argparse.Namespace(models=root / "web/models", samples=root / "web/samples", study=True, data=None)
+        result = story_command.run(arguments)
+        made = story_record.record()
+    finally:
+        story_record.record.cache_clear()
+    shape = lambda value: {k: shape(v) for k, v in value.items()} if isinstance(value, dict) else type(value)  # noqa: E731
+    assert shape(made) == shape(before) and made["tiny"]["images"] == 60
+    assert len(made["runs"]["cnn"]) == len(made["tune"]["runs"]) == 1
+    assert result["facts"]["study_cnn"] == made["runs"]["cnn"][0][1] and "shifts" in result["figures"]
 
 
 # --- what it is computed with
@@ -277,6 +332,48 @@ def test_pooling_moves_the_picture() -> None:
         assert found["winners"].sum() == 9 and (found["spread"] == 0.25).all()
     assert still["max_changed"] == still["average_changed"] == 0
     assert moved["max_changed"] == (moved["max"] != still["max"]).sum() > 0
+
+
+def test_shifts_are_those_of_the_drawing_one_by_one(models: dict[str, Sequential]) -> None:
+    image = story_maps.example(3)
+    found = story_shifts.shifts(models["cnn-small"], models["ann"], models["linear"], image, right=-3, down=2)
+    by_hand = np.zeros_like(image)
+    by_hand[2:, :-3] = image[:-2, 3:]
+    np.testing.assert_array_equal(found["moved"], by_hand)
+    for row, name in zip(found["rows"], ("cnn-small", "ann", "linear"), strict=True):
+        shares = models[name].predict(by_hand[None])[0]
+        assert row["name"] == name and row["digit"] == models[name].predict(image[None])[0].argmax()
+        assert row["shares"].shape == (17, 17)
+        assert row["shares"][2 + 8, -3 + 8] == pytest.approx(shares[row["digit"]], abs=1e-6)
+        assert row["said"] == {"digit": shares.argmax(), "share": pytest.approx(shares.max(), abs=1e-6)}
+        assert 1 <= row["kept"] < found["count"] == 289
+    assert [one["words"] for one in found["trained"]] == list(story_shifts.KINDS.values())
+    few = np.round(image * 255).astype(np.uint8)[None]
+    right = story_shifts.accuracies(models["cnn-small"], few, np.array([3]), reach=1)
+    assert right.shape == (3, 3) and set(right.ravel()) <= {0.0, 1.0} and right[1, 1] == 1
+    assert story_shifts.near(np.eye(5), 2) == pytest.approx(4 / 24)
+    with pytest.raises(DataError, match="right: a whole number from -8 to 8"):
+        story_shifts.shifts(models["cnn-small"], models["ann"], models["linear"], image, right=9)
+
+
+def test_a_step_is_told_as_the_article_tells_it() -> None:
+    best = story_maps.slide(story=True)
+    assert "lies on the photograph, " in best["told"] and "There is a clear left edge" in best["told"]
+    assert f"row {best['row'] + 1}, column {best['column'] + 1} of a notebook" in best["told"]
+    assert story_maps.slide()["told"] == ""
+    corner = story_maps.slide(padding=1, stride=2, step=0, story=True)["told"]
+    assert "partly beside it. There is none: 0.00." in corner and corner.endswith("moves the glass on by 2 inches.")
+    last = story_maps.slide(step=26 * 26 - 1, story=True)["told"]
+    assert last.endswith("has seen the whole photograph: the notebook is the map.")
+    assert "begins again at the left, 1 inch lower" in story_maps.slide(step=25, story=True)["told"]
+
+
+def test_ranks_share_their_places() -> None:
+    values = np.array([3.0, 1.0, 3.0, 2.0])
+    assert story_study.ranks(values).tolist() == [2.5, 0, 2.5, 1]
+    assert story_study.rank_correlation(values, 2 * values + 1) == pytest.approx(1)
+    assert story_study.rank_correlation(values, -values) == pytest.approx(-1)
+    assert story_study.rank_correlation(values, np.ones(4)) == 0
 
 
 def test_flatten_says_where_a_cell_goes() -> None:

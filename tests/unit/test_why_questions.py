@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from handlens.errors import DataError
 from handlens.inside import attribution, handmade, jobs, operate, views, why
+from handlens.inside.ablation import Worths
 from handlens.inside.patches import excitement
 from handlens.inside.session import QUESTIONS, Session
 from handlens.inside.table import Table
@@ -93,9 +94,9 @@ def test_the_patches_come_with_their_pixels_and_are_found_once_for_all_kernels()
 
     async def all_three() -> list[dict[str, Any]]:
         two = await asyncio.gather(*(why.excited(here, "cnn-small", "conv2", k, "samples/", 4) for k in (3, 5)))
-        kept = here.kept["excited"]
+        kept = here.kept["excited"]["response"]
         again = await why.excited(here, "cnn-small", "conv2", 7, "samples/")
-        assert here.kept["excited"] is kept
+        assert here.kept["excited"]["response"] is kept
         here.model("cnn-small")._array("conv2.weight")[7] = 0.0
         here.model("cnn-small")._array("conv2.bias")[7] = -1.0
         return [*two, again, await why.excited(here, "cnn-small", "conv2", 7, "samples/")]
@@ -162,6 +163,9 @@ def test_the_table_is_edited_by_name_and_seen_by_every_view() -> None:
     assert asked(why.why(here, "cnn-small*", 3))["saliency"].shape == (28, 28)
     refused = asked(operate.edited(here, "cnn-small", "stride", layer="conv1", stride=2))
     assert "16 maps of 2x2, 64 numbers, but dense1" in refused["refused"] and refused["changes"] == found["changes"]
+    assert refused["offer"] and not found["offer"]  # a network that averages its maps could have that stride
+    too_wide = asked(operate.edited(here, "cnn-small", "stride", layer="pool2", stride=0))
+    assert too_wide["refused"] and not too_wide["offer"]
     assert "nothing is called 'swap'" in asked(operate.edited(here, "cnn-small", "swap"))["refused"]
     assert asked(operate.edited(here, "cnn-small", "undo"))["redo"] == mirror.changes[-1]
     assert asked(operate.edited(here, "cnn-small", "reset"))["changes"] == []
@@ -219,7 +223,70 @@ def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
         assert answer["refused"] == "" and answer["probabilities"].sum() == pytest.approx(1.0, abs=1e-5)
         assert answer["share"] == answer["probabilities"][answer["best"]] == answer["probabilities"].max()
     strided = asked(operate.edited(here, "cnn-small~", "stride", layer="conv1", stride=2))
-    assert strided["refused"] == "" and strided["changes"] == ["conv1: stride 1 to 2"]
+    assert strided["refused"] == "" and strided["changes"] == ["conv1: stride 1 to 2"] and strided["free"]
+    shown = asked(operate.compared(here, "cnn-small~", "conv1", 2))
+    assert shown["difference"] is None and "8 maps of 26x26 before, 8 maps of 13x13 now" in shown["words"]
+    assert asked(operate.any_size(here, "cnn-small", "samples/", side=0)) is found  # whatever was made before
+
+
+def test_the_changed_network_is_set_beside_the_original() -> None:
+    here = session("cnn-small", "ann")
+    same = asked(operate.compared(here, "cnn-small", "conv2"))
+    assert plain(same) and not same["difference"].any() and not same["largest"].any()
+    asked(operate.edited(here, "cnn-small", "zero", layer="conv1", kernel=5))
+    found = asked(operate.compared(here, "cnn-small", "conv1"))
+    assert plain(found) and found["number"] == 5 and [k for k in range(8) if found["largest"][k]] == [5]
+    assert found["before"].max() == found["peak"] > 0 and not found["after"].any()
+    np.testing.assert_array_equal(found["difference"], -found["before"])
+    assert found["peaks"] == [found["peak"], 0.0, found["peak"]] and found["reach"][-1]["layer"] == "softmax1"
+    other = asked(operate.compared(here, "cnn-small", "conv1", 2))
+    assert other["number"] == 2 and not other["difference"].any()
+    vector = asked(operate.compared(here, "ann", "dense1"))
+    assert vector["before"].shape == (1, 100) and vector["words"] == ""
+
+
+def test_an_address_lays_the_table_again() -> None:
+    here, there = session("cnn-small"), session("cnn-small")
+    for action, arguments in (
+        ("weight", {"layer": "conv1", "index": [2, 0, 0, 1], "value": 0.3}),
+        ("weight", {"layer": "conv1", "index": [2, 0, 0, 1], "value": -0.5, "joined": True}),
+        ("pooling", {"layer": "pool1", "kind": "average"}),
+        ("zero", {"layer": "conv2", "kernel": 1}),
+    ):
+        found = asked(operate.edited(here, "cnn-small", action, **arguments))
+    assert len(found["changes"]) == 3 and found["edits"].startswith("weight:conv1:2.0.0.1:-0.5~pooling:")
+    again = asked(operate.edited(there, "cnn-small", "again", edits=found["edits"]))
+    assert (again["changes"], again["edits"]) == (found["changes"], found["edits"])
+    np.testing.assert_array_equal(again["after"], found["after"])
+    version = again["version"]
+    assert asked(operate.edited(there, "cnn-small", "again", edits=found["edits"]))["version"] == version
+    assert asked(operate.edited(there, "cnn-small", "undo"))["edits"] == found["edits"].rpartition("~")[0]
+    assert asked(operate.edited(there, "cnn-small", "again", edits=""))["changes"] == []
+    assert "is no edit" in asked(operate.edited(there, "cnn-small", "again", edits="burn:conv1"))["refused"]
+
+
+def test_each_kernel_is_worth_what_its_silence_costs_the_answer() -> None:
+    here = session("cnn-small", "ann", "linear")
+    found = asked(why.worth(here, "cnn-small", "conv1"))
+    assert plain(found) and found["layers"] == ["conv1", "conv2"] and found["unit"] == "kernel"
+    assert sorted(one["kernel"] for one in found["kernels"]) == list(range(8))
+    drops = [one["drop"] for one in found["kernels"]]
+    assert drops == sorted(drops, reverse=True) and found["peak"] == max(map(abs, drops)) > 0.5
+    for one in found["kernels"][:2]:
+        mirror = Table(shipped("cnn-small"))
+        mirror.zero_kernel("conv1", one["kernel"])
+        scores = mirror.model.predict(here.image()[None], logits=True)[0]
+        assert one["score"] == pytest.approx(float(scores[found["target"]]), abs=1e-5)
+        assert found["score"] - one["score"] == pytest.approx(one["drop"], abs=1e-5)
+        assert one["answer"] == scores.argmax() and 0 < one["probability"] <= 1
+    assert asked(why.worth(here, "cnn-small"))["layer"] == "conv2"
+    neurons = asked(why.worth(here, "ann", target=3))
+    assert neurons["unit"] == "neuron" and len(neurons["kernels"]) == 100 and neurons["target"] == 3
+    assert "nothing between to silence" in asked(why.worth(here, "linear"))["refusal"]
+    model = here.model("cnn-small")
+    np.testing.assert_array_equal(model.parameters, shipped("cnn-small").parameters)  # it was a copy
+    with pytest.raises(DataError, match="no kernels or neurons before the scores"):
+        asked(Worths(model).of(here.image(), "dense1", 0))
 
 
 def test_all_of_them_can_be_asked_by_name() -> None:
@@ -236,6 +303,8 @@ def test_all_of_them_can_be_asked_by_name() -> None:
         "times",
         "ablated",
         "matched",
+        "worth",
+        "compared",
     }
     assert names | {"progress", "stop"} <= set(QUESTIONS)
     here = session("cnn-small")
@@ -255,7 +324,12 @@ def test_all_of_them_can_be_asked_by_name() -> None:
         views.answer(here, "ablated", {"model": "cnn-small", "layer": "conv1", "samples": "samples/", "count": 30})
     )
     assert plain(worth) and len(worth["kernels"]) == 8 and worth["count"] == 30
-    match = asked(views.answer(here, "matched", {"model": "cnn-small", "layer": "conv2"}))
-    assert match["maps"].shape == (16, 11, 11)
+    match = asked(views.answer(here, "matched", {"model": "cnn-small", "layer": "conv2", "kernel": 3}))
+    row, column = match["cell"]
+    assert match["map"].shape == (11, 11) and match["map"][row, column] == match["map"].max() == np.float32(
+        match["best"]
+    )
+    with pytest.raises(DataError, match="conv2 has 16 kernels"):
+        asked(views.answer(here, "matched", {"model": "cnn-small", "layer": "conv2", "kernel": 16}))
     with pytest.raises(DataError, match="nobody to fetch"):
         asked(why.excited(Session({"cnn-small": shipped("cnn-small")}, {"image": None}), "cnn-small", "conv1", 0, "x"))

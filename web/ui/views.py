@@ -15,7 +15,8 @@ from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
 
-INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate", "why", "kernels", "operate")
+INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate", "why", "worth", "kernels")
+INSIDE += ("operate", "compare", "sizes")
 ARTICLE = ("view", "kit", "neurons", "images", "kernels", "layers")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.

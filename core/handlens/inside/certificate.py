@@ -37,20 +37,21 @@ class Inked(NamedTuple):
     share: float
 
 
-def footprint(prepared: Prepared, extent: float, box: Box) -> Rectangle:
-    """Where a box of pixels of the 28x28 lies on the pad, clipped to it.
+def footprint(prepared: Prepared, extent: float, box: Box, corner: tuple[float, float] = (0.0, 0.0)) -> Rectangle:
+    """Where a box of pixels of the 28x28 lies on the pad, from its corner and clipped to it.
 
     The box of no pixel, and one that lies beyond the pad, has an area of 0. A path inks a pixel from half a line's
     width away, where the line is as wide as the network sees it (2.5 pixels where digits are inked anew).
 
     prepared: the digit. extent: side of the pad (of a raster: its larger side). box: pixels, the ends exclusive.
+    corner: left and top of what the pad shows, where that is a part of a raster.
     """
-    grid = prepared.grid
+    grid, (left, top) = prepared.grid, corner
     edges = (
-        grid.x + box.left * grid.width,
-        grid.y + box.top * grid.height,
-        grid.x + box.right * grid.width,
-        grid.y + box.bottom * grid.height,
+        grid.x + box.left * grid.width - left,
+        grid.y + box.top * grid.height - top,
+        grid.x + box.right * grid.width - left,
+        grid.y + box.bottom * grid.height - top,
     )
     return Rectangle(*(min(max(edge, 0.0), float(extent)) for edge in edges))
 

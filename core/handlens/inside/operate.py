@@ -1,25 +1,29 @@
 """The page's questions at the operating table, and about images of other sizes.
 
 The network on the table is asked about like any other, under the model's name with a ``*``: every view of a network
-shows the changed one so. The one made for any size stands under the name with a ``~``.
+shows the changed one so. The one made for any size stands under the name with a ``~``, and can lie on the table too.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import DataError, HandlensError
 from ..layers import AvgPool2D, Conv2D, MaxPool2D
-from . import anysize, handmade
+from . import anysize, edits, handmade
 from .ablation import ablation_async
+from .attribution import response_of
 from .jobs import alone
-from .session import Answer, Session, question, weights_of
+from .layerview import as_maps
+from .session import Answer, Session, classes, question, weights_of
 from .slices import Progress
-from .table import POOLINGS, Measured, Table
+from .table import POOLINGS, Change, HeadError, Measured, Table, maps_words
 from .timing import layer_times_async
 from .why import pixels
 
-__all__ = ["ablated", "any_size", "edited", "measured", "sized", "table", "times"]
+__all__ = ["ablated", "any_size", "compared", "edited", "measured", "sized", "table", "times"]
 
 SHOWN = 40  # flipped digits that come with their pixels
 
@@ -45,29 +49,42 @@ def table_of(session: Session, model: str) -> Table:
 async def table(session: Session, model: str) -> Answer:
     """The operating table as it is.
 
-    ``name``: under which the changed network is asked about. ``changes``: in words; ``undo``, ``redo``: what they would
-    do, "" for nothing. ``layers``: what can be changed where: pooling, stride, activation (None where there is none).
-    ``before``, ``after``: the probabilities for the image looked at.
+    ``name``: under which the changed network is asked about. ``changes``: in words; ``edits``: the same for an address
+    (:mod:`.edits`); ``undo``, ``redo``: what they would do, "" for nothing. ``layers``: what can be changed where:
+    pooling, stride, activation (None where there is none). ``before``, ``after``: the probabilities for the image
+    looked at, of ``classes``. ``free``: whether the network takes any size. ``offer``: whether a copy that does could
+    be changed as it was just refused.
     """
     return await state(session, model)
 
 
-async def state(session: Session, model: str, refused: str = "") -> Answer:
+async def state(session: Session, model: str, refused: str = "", offer: bool = False) -> Answer:
     """The table's answer, with the reason why the last edit was refused."""
     found = table_of(session, model)
     image = session.image()[None, None]
     before, after = [(await net.predict_async(image))[0] for net in (found.original, found.model)]
+    calls = calls_of(session)
     return {
         "name": f"{model}*",
         "version": found.version,
         "changes": found.changes,
+        "edits": edits.written([calls[change] for change in found.history if change in calls]),
         "undo": found.undoable,
         "redo": found.redoable,
         "layers": [changeable(found, layer.name) for layer in found.model.layers],
+        "classes": classes(found.model, len(before)),
         "before": before,
         "after": after,
         "refused": refused,
+        "free": model.endswith("~"),
+        "offer": offer,
     }
+
+
+def calls_of(session: Session) -> dict[Change, edits.Edit]:
+    """By change: what was asked for to make it."""
+    calls: dict[Change, edits.Edit] = session.kept.setdefault("calls", {})
+    return calls
 
 
 def changeable(found: Table, name: str) -> dict[str, Any]:
@@ -93,14 +110,34 @@ async def edited(session: Session, model: str, action: str, **arguments: Any) ->
     """Change one thing; the answer is that of ``table``, ``refused`` saying why where nothing was changed.
 
     action: weight (layer, index, value, parameter, joined), zero (layer, kernel), kernel (layer, kernel, name of a
-    hand-made one, channel), pooling (layer, kind), stride (layer, stride), activation (layer, kind), undo, redo, reset.
+    hand-made one, channel), pooling (layer, kind), stride (layer, stride), activation (layer, kind), undo, redo, reset;
+    again (edits): from the original on everything that such a text says (:mod:`.edits`).
     """
     found = table_of(session, model)
+    try:
+        wanted = edits.read(arguments["edits"]) if action == "again" else [(action, arguments)]
+        if action == "again":
+            if arguments["edits"] == (await state(session, model))["edits"]:
+                wanted = []
+            else:
+                found.reset()
+        for one, given in wanted:
+            edit(session, found, one, given)
+    except HeadError as error:
+        return await state(session, model, str(error), offer=averageable(found))
+    except HandlensError as error:
+        return await state(session, model, str(error))
+    return await state(session, model)
+
+
+def edit(session: Session, found: Table, action: str, arguments: dict[str, Any]) -> None:
+    """One action at the table; what has made a change is remembered with it."""
 
     def handmade_kernel(layer: str, kernel: int, name: str, channel: int | None = None) -> str:
         size = found.model.layout.shapes[f"{layer}.weight"][2:]
         return found.set_kernel(layer, kernel, handmade.kernel(name, size), channel, name)
 
+    steps = {"undo": found.undo, "redo": found.redo, "reset": found.reset}
     actions = {
         "weight": found.set_weight,
         "zero": found.zero_kernel,
@@ -108,17 +145,71 @@ async def edited(session: Session, model: str, action: str, **arguments: Any) ->
         "pooling": found.set_pooling,
         "stride": found.set_stride,
         "activation": found.set_activation,
-        "undo": found.undo,
-        "redo": found.redo,
-        "reset": found.reset,
     }
-    refused = "" if action in actions else f"nothing is called {action!r} here; there are: {', '.join(actions)}"
+    if action in steps:
+        steps[action]()
+        return
+    if action not in actions:
+        raise DataError(f"nothing is called {action!r} here; there are: {', '.join((*actions, *steps, 'again'))}")
+    before = found.version
+    actions[action](**arguments)  # type: ignore[operator]
+    if found.version != before and found.history:
+        calls_of(session).setdefault(found.history[-1], (action, arguments))
+
+
+def averageable(found: Table) -> bool:
+    """Whether a copy of the network could end in the average of each map."""
     try:
-        if not refused:
-            actions[action](**arguments)  # type: ignore[operator]
-    except HandlensError as error:
-        refused = str(error)
-    return await state(session, model, refused)
+        anysize.before_flatten(found.original)
+    except DataError:
+        return False
+    return True
+
+
+@question
+async def compared(session: Session, model: str, layer: str, number: int = -1) -> Answer:
+    """What a layer passes on for the image looked at, in the original and in the changed network.
+
+    ``layer``: whose values they are (:func:`.attribution.response_of`). ``before``, ``after``, ``difference``: map
+    ``number`` of it, (P, Q), a vector as one row, of the one that has changed most for -1; ``largest``: the largest
+    change of each map. ``difference`` and ``largest`` are None, and ``words`` says why, where the sizes differ.
+    ``peak``: of both maps; ``peaks``: the largest size in each of the three. ``reach``: of every layer that keeps its
+    size, the largest value it had and how far any of its values has moved.
+    """
+    found = table_of(session, model)
+    image = session.image()[None, None]
+    before, after = [await net.trace_async(image) for net in (found.original, found.model)]
+    key = response_of(found.model, layer)
+    old, new = as_maps(before[key][0]), as_maps(after[key][0])
+    same = old.shape == new.shape
+    largest = np.abs(new - old).max(axis=(1, 2)) if same else None
+    if number < 0:
+        number = int(largest.argmax()) if largest is not None else 0
+    at = min(number, len(old) - 1, len(new) - 1)
+    words = "" if same else f"{maps_words(old.shape)} before, {maps_words(new.shape)} now: no cell has its fellow."
+    reach = [
+        {
+            "layer": one.name,
+            "peak": float(np.abs(before[one.name]).max()),
+            "moved": float(np.abs(after[one.name] - before[one.name]).max()),
+        }
+        for one in found.model.layers
+        if one.name in before and one.name in after and before[one.name].shape == after[one.name].shape
+    ]
+    return {
+        "layer": key,
+        "number": at,
+        "count": len(old),
+        "before": old[at],
+        "after": new[at],
+        "difference": new[at] - old[at] if same else None,
+        "largest": largest,
+        "peak": float(max(np.abs(old[at]).max(), np.abs(new[at]).max())),
+        "peaks": [float(np.abs(one).max()) for one in (old[at], new[at], new[at] - old[at] if same else np.zeros(1))],
+        "signed": bool(min(old[at].min(), new[at].min()) < 0),
+        "words": words,
+        "reach": reach,
+    }
 
 
 @question
@@ -182,13 +273,15 @@ async def times(session: Session, model: str) -> Answer:
 async def any_size(session: Session, model: str, samples: str, side: int = anysize.LARGER) -> Answer:
     """Make the network for any size, under the model's name with a ``~``, and measure it; a job, "any_size".
 
+    side: pixels of the larger of the two sizes that it is fitted on; 0 for that of the one that was made before.
     ``accuracy``: on the test sample as it is, on sheets of ``side`` x ``side`` pixels, and enlarged to them;
     ``original``: of the model itself on the sample as it is. ``refused``: why there can be none.
     """
     source = session.model(model)
     mix, test = await session.sample("mix", samples), await session.sample("test", samples)
-    key = (source, weights_of(source), side)
     kept: dict[str, tuple[object, Answer]] = session.kept.setdefault("any_size", {})
+    side = side or (kept[model][1]["side"] if model in kept else anysize.LARGER)
+    key = (source, weights_of(source), side)
     if model in kept and kept[model][0] == key:
         return kept[model][1]
 

@@ -31,13 +31,20 @@ def weights_of(model: Sequential) -> tuple[int, int]:
     return crc32(model.parameters.data), crc32(model.state.data)
 
 
+def classes(model: Sequential, count: int) -> list[str]:
+    """What the outputs stand for: the file's classes, or numbers from 0."""
+    named = model.metadata.get("classes")
+    return [str(c) for c in named] if isinstance(named, list) and len(named) == count else [*map(str, range(count))]
+
+
 class Session:
     """What the page looks at.
 
     models: the loaded ones by name. last: what was read last: "image" (H, W) float32 or None, "prepared" (a function
     that gives how the ink became that image, or None), "extent" (the pad's width in its units), "drawn" (the strokes),
-    "own" (a function that gives the numbers of those of the digit). sample: fetches a sample of MNIST, by its name and
-    the folder it lies in.
+    "own" (a function that gives the numbers of those of the digit), "window" (left, top and side of the square that the
+    pad shows of a file, in its pixels; None where it shows strokes, or a 28 x 28 as it is). sample: fetches a sample of
+    MNIST, by its name and its folder.
     """
 
     def __init__(self, models: Mapping[str, Sequential], last: Mapping[str, Any], sample: Sample | None = None) -> None:
@@ -90,16 +97,14 @@ class Session:
         return tell() if tell else None
 
     def footprint(self, box: Box) -> list[list[float]]:
-        """Where a box of the 28 x 28 lies on the pad: left, top, right, bottom in shares of its side.
-
-        Nothing where that is not known: of a digit in a file of several.
-        """
-        prepared, extent = self._told("prepared"), self.last.get("extent")
-        if prepared is None:  # a picture that came as 28 x 28: its cells are the pad's
+        """Where a box of the 28 x 28 lies on the pad: left, top, right, bottom in shares of its side; one box."""
+        extent, window = self.last.get("extent"), self.last.get("window")
+        window = window or (0.0, 0.0, float(extent or 0.0))
+        prepared = self._told("prepared") if window[2] else None
+        if prepared is None:  # the pad shows the 28 x 28 itself: its cells are the pad's
             return [[edge / 28 for edge in (box.left, box.top, box.right, box.bottom)]]
-        if not extent:
-            return []
-        return [[float(edge) / extent for edge in footprint(prepared, extent, box)]]
+        left, top, side = window
+        return [[float(edge) / side for edge in footprint(prepared, side, box, (left, top))]]
 
     def strokes_behind(self, index: Sequence[int]) -> list[dict[str, float]]:
         """The strokes of the drawing that inked a pixel, counted from 1, and the share of it that each brought."""

@@ -21,6 +21,7 @@ from . import story_counts as counts
 from . import story_maps as maps
 from . import story_models as shipped
 from . import story_neurons as neurons
+from . import story_shifts as moving
 from .story_facts import Fact, Facts, counted_facts, mapped_facts, neuron_facts, shipped_facts
 
 Models = Mapping[str, Sequential]
@@ -45,6 +46,7 @@ READ: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "polarity": (shipped.polarity, ("cnn-small",)),
     "sizes": (shipped.sizes, ("ann", "cnn-small")),
     "channels": (maps.channels, ("cnn-small",)),
+    "shifts": (moving.shifts, ("cnn-small", "ann", "linear")),
     "whole": (shipped.whole_network, ("cnn-small",)),
 }
 FIGURES = (*PLAIN, *DRAWN, *READ)

@@ -5,7 +5,7 @@ Images are (28, 28) float32, 0 paper to 1 ink: the visitor's drawing, or `exampl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from . import receptive
 from .story_counts import sliding, whole
 from .story_neurons import numbers
 from .story_tools import Float, apply, costs, network, slope
+from .wording import number
 
 Image = NDArray[np.float32]
 
@@ -120,12 +121,18 @@ def edge(kernel: int) -> Float:
 
 
 def slide(
-    image: Image | None = None, kernel: int = 3, stride: int = 1, padding: int = 0, step: int = -1
+    image: Image | None = None,
+    kernel: int = 3,
+    stride: int = 1,
+    padding: int = 0,
+    step: int = -1,
+    story: bool = False,
 ) -> dict[str, Any]:
     """A kernel on its way over the image: `story_counts.sliding`, and what it reads and writes at this step.
 
     step: counted row by row; -1 for the one with the largest sum. image: with its padding. patch (k, k): what lies
-    under the kernel, 0 in the padding. map (out, out): all that it writes.
+    under the kernel, 0 in the padding. map (out, out): all that it writes. told: with ``story``, the same step as the
+    article tells it, of a detective with a magnifying glass; otherwise "".
     """
     drawn = example() if image is None else image
     weight = edge(whole(kernel, 1, 7, "kernel"))
@@ -135,15 +142,48 @@ def slide(
     padded = np.pad(drawn, padding)
     top, left = place["top"] + padding, place["left"] + padding
     patch = padded[top : top + kernel, left : left + kernel].astype(np.float64)
+    value = float(made[place["row"], place["column"]])
     return {
         **place,
+        "told": tale(place, value, float(made.max())) if story else "",
         "image": padded,
         "patch": patch,
         "weights": weight,
         "product": patch * weight,
         "map": made,
-        "value": float(made[place["row"], place["column"]]),
+        "value": value,
     }
+
+
+def tale(place: Mapping[str, Any], value: float, largest: float) -> str:
+    """One step of the kernel for left edges in the article's picture, a pixel an inch; ``largest``: of all its sums."""
+    kernel, stride, size = place["kernel"], place["stride"], place["size"]
+    top, left = place["top"], place["left"]
+    inside = min(top, left) >= 0 and max(top, left) + kernel <= size
+    where = f"{inches(left)} from its left edge and {inches(top)} from its top" if inside else "partly beside it"
+    if largest > 0 and value > largest / 2:
+        seen = "There is a clear left edge"
+    elif largest > 0 and value > largest / 20:
+        seen = "There is a hint of a left edge"
+    elif value < 0 and -value > largest / 20:
+        seen = "Ink ends here where it should begin, the opposite of a left edge"
+    else:
+        seen = "There is none"
+    onward = f"moves the glass on by {inches(stride)}"
+    if place["column"] + 1 == place["out"]:
+        onward = f"begins again at the left, {inches(stride)} lower"
+    if place["step"] + 1 == place["steps"]:
+        onward = "has seen the whole photograph: the notebook is the map"
+    return (
+        f"The detective looks for left edges. The glass, {kernel} by {inches(kernel)}, lies on the photograph, "
+        f"{where}. {seen}: {number(value)}. The detective writes that into row {place['row'] + 1}, column "
+        f"{place['column'] + 1} of a notebook, and {onward}."
+    )
+
+
+def inches(count: int) -> str:
+    """ "1 inch", "3 inches"."""
+    return f"{count} inch" if count == 1 else f"{count} inches"
 
 
 def several(image: Image | None = None, changed: int = -1) -> dict[str, Any]:

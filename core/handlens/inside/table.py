@@ -41,7 +41,7 @@ from ..ops.window import pair
 from .slices import Progress, in_slices
 from .wording import MINUS
 
-__all__ = ["ACTIVATIONS", "POOLINGS", "Flip", "Measured", "Table"]
+__all__ = ["ACTIVATIONS", "POOLINGS", "Change", "Flip", "HeadError", "Measured", "Table"]
 
 POOLINGS: dict[str, type[MaxPool2D] | type[AvgPool2D]] = {"max": MaxPool2D, "average": AvgPool2D}
 ACTIVATIONS = ("none", "relu", "leaky_relu", "sigmoid", "tanh")
@@ -89,6 +89,11 @@ class Measured:
         return sum(flip.before == flip.label for flip in self.flipped)
 
 
+class HeadError(ShapeError):
+    """The maps would fit one another, but not the dense weights behind them: a network that takes the average of each
+    map (:mod:`handlens.inside.anysize`) could be changed so."""
+
+
 class Superseded(Exception):
     """An edit came in while the network before it was being measured."""
 
@@ -115,6 +120,11 @@ class Table:
     def changes(self) -> list[str]:
         """What has been changed, in words, oldest first."""
         return [change.words for change in self._done]
+
+    @property
+    def history(self) -> list[Change]:
+        """The same changes as objects, each itself and no other."""
+        return list(self._done)
 
     @property
     def undoable(self) -> str:
@@ -404,7 +414,7 @@ def check_fit(model: Sequential, layers: Sequence[Layer], words: str) -> None:
             raise ShapeError(f"{words} does not fit: {error}; nothing was changed") from None
         expected = model.layout.shapes[f"{failed.name}.weight"][1]
         now, held = last_maps(graph), last_maps(model.graph(1))
-        raise ShapeError(
+        raise HeadError(
             f"{words} does not fit: it would leave {maps_words(now)}, {math.prod(now):,} numbers, but {failed.name} "
             f"has weights for the {expected:,} of {maps_words(held)}; nothing was changed"
         ) from None

@@ -7,16 +7,13 @@ engine.py packs them as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import DataError
 from . import cellview, operate, story_question, unfold, why  # noqa: F401  (their questions)
 from .anatomy import TITLES
 from .layerview import pictured
-from .session import QUESTIONS, Answer, Session, question
-
-if TYPE_CHECKING:
-    from ..model import Sequential
+from .session import QUESTIONS, Answer, Session, classes, question
 
 
 async def answer(session: Session, name: str, arguments: Mapping[str, Any]) -> Answer:
@@ -24,14 +21,6 @@ async def answer(session: Session, name: str, arguments: Mapping[str, Any]) -> A
     if name not in QUESTIONS:
         raise DataError(f"no view asks {name!r}; there are: {', '.join(sorted(QUESTIONS))}")
     return await QUESTIONS[name](session, **arguments)
-
-
-def classes(model: Sequential, count: int) -> list[str]:
-    """What the outputs stand for: the file's classes, or numbers from 0."""
-    named = model.metadata.get("classes")
-    return (
-        [str(c) for c in named] if isinstance(named, list) and len(named) == count else [str(k) for k in range(count)]
-    )
 
 
 @question

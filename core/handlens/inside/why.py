@@ -10,13 +10,20 @@ from ..errors import DataError
 from ..graph import Array
 from ..model import Sequential
 from . import attribution, handmade
+from .ablation import Worths, silenceable
 from .attribution import Sensitivity
 from .jobs import alone
 from .patches import Excitement, excitement_async, matching_of
 from .session import Answer, Session, question, weights_of
 from .slices import Progress
 
-__all__ = ["excited", "hand_made", "matched", "occluded", "why"]
+__all__ = ["excited", "hand_made", "matched", "occluded", "why", "worth"]
+
+MATCHED = "cos(patch, kernel) = sum(patch * kernel) / (|patch| |kernel|), from -1 to 1, before the bias"
+MEASURED = {
+    "response": "The sum: what the kernel passes on. It grows with the ink as well as with the match.",
+    "cosine": "The cosine of the angle between patch and kernel: the match alone, however faint the ink.",
+}
 
 
 def sensitivity(session: Session, model: Sequential, layer: str) -> Sensitivity:
@@ -63,6 +70,11 @@ async def why(session: Session, model: str, target: int = -1, layer: str = "") -
         "coarse": found.coarse if chosen else None,
         "weights": found.weights if chosen else None,
         "refusal": refusal,
+        "peaks": {
+            "saliency": float(np.abs(found.saliency).max()),
+            "signed": float(np.abs(found.signed).max()),
+            "cam": float(np.abs(found.cam).max()) if chosen else 0.0,
+        },
         "methods": {name: {"rule": rule, "source": source} for name, (rule, source) in attribution.METHODS.items()},
     }
 
@@ -78,7 +90,8 @@ async def occluded(
 ) -> Answer:
     """What a class (the most probable one for -1) loses where a square of the image is wiped out; a job, "occluded".
 
-    ``map``, ``logit_map``: (H, W); ``drops``, ``logit_drops``: (R, S), with the squares' ``rows`` and ``columns``.
+    ``map``, ``logit_map``: (H, W); ``peak``: the largest size in ``map``; ``drops``, ``logit_drops``: (R, S), with the
+    squares' ``rows`` and ``columns``.
     """
     net, image = session.model(model), session.image()
     target = await top_class(session, model) if target < 0 else target
@@ -90,6 +103,7 @@ async def occluded(
             "logit": found.logit,
             "probability": found.probability,
             "map": found.map,
+            "peak": float(np.abs(found.map).max()),
             "logit_map": found.logit_map,
             "drops": found.probability_drop,
             "logit_drops": found.logit_drop,
@@ -103,6 +117,43 @@ async def occluded(
 
 
 @question
+async def worth(session: Session, model: str, layer: str = "", target: int = -1) -> Answer:
+    """What each kernel of a layer is worth for a class (the most probable one for -1) of the image looked at; a job,
+    "worth". Each is silenced in turn (:class:`.ablation.Worths`).
+
+    ``layer``: by default the last that can be asked, ``layers`` all of them; ``refusal`` the reason where none can.
+    ``kernels``: those whose silence costs the class most first: kernel, score, drop, probability, answer; ``score``:
+    with all of them; ``unit``: "kernel" or "neuron".
+    """
+    net, image = session.model(model), session.image()
+    layers = silenceable(net)
+    if not layers:
+        reason = f'"{net.name}" goes from its input straight to the scores: there is nothing between to silence'
+        return {"cancelled": False, "layers": [], "layer": "", "refusal": reason, "kernels": []}
+    layer = layer if layer in layers else layers[-1]
+    target = await top_class(session, model) if target < 0 else target
+    key = (net, weights_of(net), net.layers)
+    kept: tuple[object, Worths] | None = session.kept.get("worth")
+    if kept is None or kept[0] != key:
+        if kept is not None:
+            kept[1].close()
+        kept = session.kept["worth"] = key, Worths(net)
+    worths = kept[1]
+
+    async def work(tell: Progress) -> Answer:
+        score, found = await worths.of(image, layer, target, tell)
+        rows = [
+            {"kernel": k.kernel, "score": k.score, "drop": k.drop, "probability": k.probability, "answer": k.answer}
+            for k in sorted(found, key=lambda one: -one.drop)
+        ]
+        return {"score": score, "kernels": rows, "peak": max(abs(k.drop) for k in found)}
+
+    made = await alone(session, "worth", (key, image.tobytes(), layer, target), work)
+    unit = "kernel" if len(net.layout.shapes[f"{layer}.weight"]) == 4 else "neuron"
+    return {**made, "layers": layers, "layer": layer, "target": target, "refusal": "", "unit": unit}
+
+
+@question
 async def excited(
     session: Session, model: str, layer: str, kernel: int, samples: str, count: int = 9, measure: str = "response"
 ) -> Answer:
@@ -110,12 +161,12 @@ async def excited(
 
     measure: "response", or "cosine", which leaves the patch's strength out. samples: the folder of the samples.
     ``patches``: a list of value, image (its number), label, cell, box (top, left, bottom, right), pixels (H, W).
-    ``dead``, ``redundant``: kernels of the layer; ``sentences`` says the same.
+    ``words``: what the measure says. ``dead``, ``redundant``: kernels of the layer; ``sentences`` says the same.
     """
     net, examples = session.model(model), await session.sample("test", samples)
     key = (net, weights_of(net), net.layers, layer, measure)
-    kept: tuple[object, Excitement] | None = session.kept.get("excited")
-    if kept is None or kept[0] != key:
+    found: dict[str, tuple[object, Excitement]] = session.kept.setdefault("excited", {})
+    if measure not in found or found[measure][0] != key:
 
         async def work(tell: Progress) -> Answer:
             return {"found": await excitement_async(net, layer, examples.images, examples.labels, measure, tell)}
@@ -123,12 +174,17 @@ async def excited(
         made = await alone(session, "excited", key, work)
         if made["cancelled"]:
             return made
-        kept = session.kept["excited"] = key, made["found"]
-    found = kept[1]
+        found[measure] = key, made["found"]
+    return told(found[measure][1], kernel, count, examples.images)
+
+
+def told(found: Excitement, kernel: int, count: int, images: Array) -> Answer:
+    """The strongest patches of a kernel, and what is to be said of the layer's kernels."""
     return {
         "cancelled": False,
-        "layer": layer,
-        "measure": measure,
+        "layer": found.layer,
+        "measure": found.measure,
+        "words": MEASURED[found.measure],
         "response": found.response,
         "kernel": kernel,
         "images": len(found.labels),
@@ -139,7 +195,7 @@ async def excited(
                 "label": patch.label,
                 "cell": list(patch.cell),
                 "box": list(patch.box),
-                "pixels": pixels(examples.images[patch.image]),
+                "pixels": pixels(images[patch.image]),
             }
             for patch in found.patches(kernel, count)
         ],
@@ -150,9 +206,15 @@ async def excited(
 
 
 @question
-async def matched(session: Session, model: str, layer: str) -> Answer:
-    """How well each place of the image looked at matches each kernel of a convolution: ``maps`` (F, P, Q), cosines."""
-    return {"layer": layer, "maps": await matching_of(session.model(model), session.image(), layer)}
+async def matched(session: Session, model: str, layer: str, kernel: int) -> Answer:
+    """How well each place of the image looked at matches kernel number ``kernel`` of a convolution, however faint the
+    ink: ``map`` (P, Q), cosines (:func:`.patches.matching`); ``best``, ``cell``: the largest, and where it is."""
+    maps = await matching_of(session.model(model), session.image(), layer)
+    if not 0 <= kernel < len(maps):
+        raise DataError(f"{layer} has {len(maps)} kernels, counted from 0; there is no {kernel}")
+    row, column = np.unravel_index(int(maps[kernel].argmax()), maps[kernel].shape)
+    found = {"map": maps[kernel], "best": float(maps[kernel][row, column]), "cell": [int(row), int(column)]}
+    return {"layer": layer, "kernel": kernel, **found, "rule": MATCHED}
 
 
 def pixels(image: Array) -> Array:
@@ -164,7 +226,8 @@ def pixels(image: Array) -> Array:
 async def hand_made(session: Session, model: str = "", layer: str = "", kernel: int = -1, channel: int = 0) -> Answer:
     """The kernels made by hand, applied to the image looked at; with ``layer``, in its size and beside its kernels.
 
-    ``kernels``: a list of name, answers (what to), source, matrix (KH, KW), map (P, Q) over the image. ``nearest``: for
+    ``kernels``: a list of name, answers (what to), source, matrix (KH, KW), map (P, Q) over the image, and the largest
+    size in either (``matrix_peak``, ``peak``). ``nearest``: for
     every kernel of the layer on ``channel``, the name of the nearest and the cosine, sign kept. ``cosines``: those of
     kernel number ``kernel`` with each.
     """
@@ -182,7 +245,9 @@ async def hand_made(session: Session, model: str = "", layer: str = "", kernel: 
     for name, made in handmade.HANDMADE.items():
         matrix = handmade.kernel(name, size)
         entry = {"name": name, "answers": made.answers, "source": made.source, "matrix": matrix}
-        kernels.append({**entry, "map": handmade.applied(matrix, image)})
+        over = handmade.applied(matrix, image)
+        peaks = {"matrix_peak": float(np.abs(matrix).max()), "peak": float(np.abs(over).max())}
+        kernels.append({**entry, "map": over, **peaks})
     names = list(handmade.HANDMADE)
     best = [int(np.abs(row).argmax()) for row in rows] if rows.size else []
     shown: dict[str, Any] = {

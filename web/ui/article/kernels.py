@@ -82,10 +82,12 @@ class Slide(Figure):
         self.play = self.button(row, "Play", self.toggle)
         self.button(row, "›", lambda: self.step(1), "One step on")
         self.button(row, "Next row", lambda: self.step(0))
+        self.switch(row, "Tell it as a story", "story")
         maps = dom.make("div", "", self.body, class_="live-row")
         self.image, self.map = Map(maps, "Your drawing", 224), Map(maps, "The map", 224)
         self.row = dom.make("div", "", self.body, class_="hadamard")
         self.line = dom.make("p", "", self.body, class_="live-total")
+        self.tale = dom.make("p", "", self.body, class_="tale", data_testid="tale")
         self.args["step"], self.running, self.out = -1, False, 1
 
     def step(self, by: int) -> None:
@@ -132,6 +134,7 @@ class Slide(Figure):
             )
         signs = ('<span class="sign" aria-hidden="true">⊙</span>', '<span class="sign" aria-hidden="true">=</span>')
         self.row.innerHTML = parts[0] + signs[0] + parts[1] + signs[1] + parts[2]
+        self.tale.textContent, self.tale.hidden = data.told, not data.told
         left = f" {dom.thousands(data.left_over)} pixels are never covered." if data.left_over else ""
         self.line.textContent = (
             f"Step {data.step + 1} of {data.steps}: {number(data.value)}, written to row {data.row + 1}, "

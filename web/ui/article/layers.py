@@ -80,16 +80,76 @@ class Pooling(Figure):
         self.boxes[0].innerHTML = kit.grid(picture, 6, 1, False, shown, "Picture; winners are framed", 1)
         self.boxes[1].innerHTML = kit.grid(kit.floats(data.max), 3, 1, False, None, "Max pooling")
         self.boxes[2].innerHTML = kit.grid(kit.floats(data.average), 3, 1, False, None, "Average pooling")
-        where = []
-        if data.right:
-            where.append(f"{abs(data.right)} to the {'right' if data.right > 0 else 'left'}")
-        if data.down:
-            where.append(f"{abs(data.down)} {'down' if data.down > 0 else 'up'}")
-        moved = "Moved by " + " and ".join(where) if where else "Not moved"
+        moved = f"Moved by {moved_by(data.right, data.down)}" if data.right or data.down else "Not moved"
         self.line.textContent = (
             f"{moved}: {data.max_changed} of {data.outputs} maxima changed, "
             f"{data.average_changed} of {data.outputs} averages."
         )
+
+
+class Shifts(Figure):
+    """The drawing at every small shift, and networks that never saw a shift on test images."""
+
+    follows = True
+
+    def build(self) -> None:
+        row = self.controls()
+        self.sliders = {
+            "right": self.slider(row, "To the right", "right", -8, 8, 2),
+            "down": self.slider(row, "Down", "down", -8, 8, 0),
+        }
+        line = dom.make("div", "", self.body, class_="live-row")
+        self.moved = Map(line, "Your drawing, moved", 136)
+        self.maps = [Map(line, "", 136) for _ in range(3)]
+        for one in self.maps:
+            one.holder.classList.add("pointable")
+            dom.listen(one.canvas, "click", self.pointed)
+        self.box = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Answers")
+        self.words = dom.make("p", "", self.body, class_="cap")
+        line = dom.make("div", "", self.body, class_="live-row")
+        self.trained = [Map(line, "", 104) for _ in range(6)]
+        self.reach = 8
+
+    def pointed(self, event) -> None:
+        """A click on a map: that shift."""
+        canvas, side = event.target, 2 * self.reach + 1
+        places = (("right", event.offsetX / canvas.clientWidth), ("down", event.offsetY / canvas.clientHeight))
+        for name, share in places:
+            self.sliders[name].value = min(self.reach, max(-self.reach, int(share * side) - self.reach))
+            self.sliders[name].dispatchEvent(kit.window.Event.new("input"))
+
+    def show(self, data) -> None:
+        self.reach, side = data.reach, 2 * data.reach + 1
+        right, down = int(data.right), int(data.down)
+        place = [(down + self.reach, right + self.reach, down + self.reach + 1, right + self.reach + 1, "lens")]
+        self.moved.paint(data.moved, False, 1, 0, f"Moved: {moved_by(right, down)}")
+        rows = []
+        for one, part in zip(data.rows, self.maps):  # noqa: B905
+            words = f"{NETWORKS[one.name]}: its share of {one.digit}"
+            part.paint(one.shares, False, 1, 0, words)
+            part.boxes(place, side)
+            rows.append([NETWORKS[one.name], str(one.digit), kit.answer(one.said), f"{one.kept} of {data.count}"])
+        self.box.innerHTML = kit.table(["", "unmoved", f"moved: {moved_by(right, down)}", "the same at"], rows)
+        self.words.textContent = (
+            f"Below: the share of {data.images} test images read right at every shift, by networks that learned from "
+            f"images that never moved. Then unmoved, and within {data.near} pixels."
+        )
+        for one, part in zip(data.trained, self.trained):  # noqa: B905
+            name = one.words[0].upper() + one.words[1:]
+            part.paint(one.map, False, 1, 0, f"{name}: {dom.percent(one.still, 0)}, {dom.percent(one.near, 0)}")
+
+
+NETWORKS = {"cnn-small": "CNN", "ann": "Dense network", "linear": "Linear model"}
+
+
+def moved_by(right: int, down: int) -> str:
+    """ "2 to the right and 1 up"; "not at all"."""
+    where = []
+    if right:
+        where.append(f"{abs(right)} to the {'right' if right > 0 else 'left'}")
+    if down:
+        where.append(f"{abs(down)} {'down' if down > 0 else 'up'}")
+    return " and ".join(where) or "not at all"
 
 
 class Flatten(Figure):
@@ -190,4 +250,4 @@ class Whole(Figure):
             canvas.setAttribute("aria-label", f"{words}, from {kit.number(row.low)} to {kit.number(row.high)}")
 
 
-FIGURES = {"fields": Fields, "pooling": Pooling, "flatten": Flatten, "whole": Whole}
+FIGURES = {"fields": Fields, "pooling": Pooling, "shifts": Shifts, "flatten": Flatten, "whole": Whole}

@@ -22,7 +22,7 @@ class Certificate:
         )
         dom.listen(close, "click", lambda event: self.close())
         self.levels = dom.make("ol", "", self.box, class_="levels")
-        self.path, self.answers, self.all = [], [], set()
+        self.path, self.answers, self.all, self.model = [], [], set(), ""
         self.fresh, self.came_from = False, None
         dom.listen(self.levels, "click", self._click)
 
@@ -73,7 +73,7 @@ class Certificate:
 
     async def update(self, model: str, blank: bool):
         """Ask for every level again; gives the deepest answer, or None."""
-        self.box.hidden = not self.path
+        self.box.hidden, self.model = not self.path, model
         if not self.path:
             self.levels.replaceChildren()
             return None
@@ -115,7 +115,7 @@ class Certificate:
         layer, index = self.path[level]
         host = self.host
         blank = host.reading is None or host.reading.blank
-        found = await host.ask("program", model=host.reader.model, layer=layer, index=index, blank=blank)
+        found = await host.ask("program", model=self.model, layer=layer, index=index, blank=blank)
         line = self.levels.querySelector(f'[data-level="{level}"] .program')
         if line is None:
             return

@@ -9,13 +9,16 @@ from ui.inside.plate import Plate
 from ui.inside.why import Flat
 from ui.worker import EngineError, EngineGoneError
 
+RESTED = 250  # ms without a change of the drawing before the panels follow
+
 
 class Beside:
-    """Two foldable panels, asked for when they are opened and whenever another kernel is chosen while they are."""
+    """Two foldable panels, asked for when they are opened, and while they are whenever another kernel is chosen or the
+    drawing has changed and rests."""
 
     def __init__(self, into, host, network, row) -> None:
         self.host, self.network, self.row = host, network, row
-        self.number, self.shown = 0, {"excited": "", "made": ""}
+        self.number, self.shown, self.measure = 0, {"excited": "", "made": ""}, "response"
         self.boxes, self.bodies = {}, {}
         for name, title in (
             ("excited", "The test images that excite this kernel most"),
@@ -23,17 +26,47 @@ class Beside:
         ):
             box = dom.make("details", "", into, class_="costs", data_testid=name)
             dom.make("summary", title, box)
+            if name == "excited":
+                self._measures(box)
             self.bodies[name] = dom.make("div", "", box)
             self.boxes[name] = box
-            dom.listen(box, "toggle", lambda event: self.update(self.number))
+            dom.listen(box, "toggle", lambda event: self._refresh())
+
+    def _measures(self, into) -> None:
+        """Which patches count as the strongest."""
+        line = dom.make("fieldset", "", into, class_="transport choices")
+        dom.make("legend", "Strongest", line)
+        for measure, title in (("response", "by sum"), ("cosine", "by cosine")):
+            label = dom.make("label", "", line)
+            field = dom.make("input", "", label, type="radio", name="measure", value=measure)
+            field.setAttribute("data-testid", "by-" + measure)
+            field.checked = measure == self.measure
+            dom.make("span", title, label)
+            dom.listen(field, "change", self._measure_chooser(measure))
+
+    def _measure_chooser(self, measure: str):
+        def chosen(event) -> None:
+            self.measure = measure
+            self._refresh()
+
+        return chosen
 
     def update(self, number: int) -> None:
-        """Another kernel, or a panel was opened."""
-        self.number = number
+        """Another kernel, another drawing, or a panel was opened."""
+        moved, self.number = number != self.number, number
+        if moved or not self.shown["excited"] + self.shown["made"]:
+            self._refresh()
+        elif self.boxes["excited"].open or self.boxes["made"].open:
+            dom.later("beside", RESTED, self._refresh)
+
+    def _refresh(self) -> None:
+        drawn = f" {self.host.pad.version()}"
+        cosine = self.measure == "cosine"  # of the sums only the test images are shown, which stay as they are
+        wanted = {"excited": f"{self.number} {self.measure}{drawn if cosine else ''}", "made": f"{self.number}{drawn}"}
         for name, ask in (("excited", self._excited), ("made", self._made)):
-            if self.boxes[name].open and self.shown[name] != str(number):
-                self.shown[name] = str(number)
-                dom.run(self._tell(name, ask, number))
+            if self.boxes[name].open and self.boxes[name].isConnected and self.shown[name] != wanted[name]:
+                self.shown[name] = wanted[name]
+                dom.run(self._tell(name, ask, self.number))
 
     async def _tell(self, name: str, ask, number: int) -> None:
         try:
@@ -43,17 +76,28 @@ class Beside:
             self.bodies[name].textContent = parts.reason(error)
 
     async def _excited(self, body, number: int) -> None:
-        samples = window.URL.new("samples/", document.baseURI).href
-        body.textContent = "Looking at the test images"
-        dom.run(self._watch(body, number))
-        arguments = {"model": self.network.model, "layer": self.row.layer, "kernel": number, "samples": samples}
-        found = await self.host.ask("excited", seconds=120, **arguments)
-        if found.cancelled or number != self.number or not body.isConnected:
+        samples, wanted = window.URL.new("samples/", document.baseURI).href, self.shown["excited"]
+        if not body.children.length:
+            body.textContent = "Looking at the test images"
+            dom.run(self._watch(body, number))
+        about = {"model": self.network.model, "layer": self.row.layer, "kernel": number}
+        found = await self.host.ask("excited", seconds=120, samples=samples, measure=self.measure, **about)
+        drawn = self.host.reading is not None and not self.host.reading.blank
+        own = await self.host.ask("matched", **about) if self.measure == "cosine" and drawn else None
+        if found.cancelled or wanted != self.shown["excited"] or not body.isConnected:
             return
         body.replaceChildren()
-        text = f"Of {parts.count(found.images)} test images, where {found.response} answers most; the patch is framed."
-        dom.make("p", text, body, class_="words")
+        text = f"Of {parts.count(found.images)} test images, where {found.response} answers most; the patch is framed. "
+        dom.make("p", text + found.words, body, class_="words")
         line = dom.make("div", "", body, class_="plates patches")
+        if own is not None:
+            plate = Plate(line, "matched", None, None, None, 112)
+            shape = own.map.shape
+            plate.paint(Flat(own.map.values, shape[0], shape[1]), 1.0, 0, True)
+            plate.frame("lens", int(own.cell[0]), int(own.cell[1]), 1, 1)
+            words = f"Your drawing: at best {parts.signed(own.best)}"
+            plate.label(f"{words}, in row {int(own.cell[0]) + 1}, column {int(own.cell[1]) + 1}", words)
+            plate.canvas.setAttribute("title", own.rule)
         for patch in found.patches:
             plate = Plate(line, "", None, None, None, 84)
             plate.paint(Flat(patch.pixels.values, 28, 28), 1.0, 0, False)
@@ -61,8 +105,9 @@ class Beside:
             plate.frame("lens", top, left, bottom - top, right - left)
             words = f"a {patch.label}, {parts.number(patch.value)}"
             plate.label(words, words)
-        for sentence in found.sentences:
+        for sentence in found.sentences if self.measure == "response" else []:
             dom.make("p", sentence, body, class_="words")
+        body.setAttribute("data-shown", self.measure)
 
     async def _watch(self, body, number: int) -> None:
         """How far it is."""
@@ -89,12 +134,10 @@ class Beside:
         for k, kernel in enumerate(found.kernels):
             plate = Plate(line, "", None, None, None, 112)
             shape = kernel.map.shape
-            values = kernel.map.values
-            peak = max([abs(float(value)) for value in values] + [1e-9])
-            plate.paint(Flat(values, shape[0], shape[1]), peak, 0, True)
+            plate.paint(Flat(kernel.map.values, shape[0], shape[1]), max(kernel.peak, 1e-9), 0, True)
             alike = f", {parts.signed(cosines[k])}" if k < len(cosines) else ""
             plate.label(f"{kernel.name}{alike}: answers to {kernel.answers}", f"{kernel.name}<span>{alike}</span>")
             side = kernel.matrix.shape
             text = dom.make("div", "", plate.figure)
-            peak = max([abs(float(value)) for value in kernel.matrix.values] + [1e-9])
+            peak = max(kernel.matrix_peak, 1e-9)
             text.innerHTML = parts.matrix(kernel.matrix.values, side[0], side[1], 0, peak, True, kernel.name)

@@ -1,24 +1,103 @@
 """The operating table: change the network, see the maps follow, and read what it costs on test images."""
 
+import asyncio
+
 from pyscript import document, window
 from ui import dom
 from ui.inside import parts
-from ui.inside.plate import Plate
-from ui.inside.why import Flat
+from ui.inside.compare import Compare
+from ui.inside.sizes import Sizes
 from ui.worker import EngineError, EngineGoneError
+
+REST = 200  # ms without another edit before the accuracy is measured
+STEPS = 200  # of the slider of a weight
+
+
+def fresh() -> dict:
+    """What lies on the table, for the address and for the views of the changed network: what was done to it (in the
+    core's own short form, "-" where that would be too long), whether it is the copy that takes any size, of which
+    model, what is chosen there, and whether all this was just read from an address."""
+    return {"did": "", "free": "", "model": "", "pick": "", "fresh": False}
+
+
+def address(laid: dict) -> dict:
+    """The part of the address that lays the table again."""
+    return {"did": laid["did"], "free": laid["free"], "pick": laid["pick"]}
+
+
+def called_up(laid: dict, said: dict) -> None:
+    """An address has been followed."""
+    laid["did"], laid["free"] = said.get("did", ""), "yes" if said.get("free", "") == "yes" else ""
+    laid["fresh"] = laid["did"] != "-"
+    laid["pick"] = said.get("pick", "")
+
+
+async def ready(host, laid: dict, model: str, say=None):
+    """The name of the network on the table, made first where it is the copy that takes any size, and the core's
+    sentence where there is no such copy."""
+    if laid["model"] not in ("", model):
+        laid["free"] = ""
+    laid["model"] = model
+    if not laid["free"]:
+        return model, ""
+    if say:
+        say("Making a copy that ends in the average of each map: its last layer is fitted anew, without training.")
+    samples = window.URL.new("samples/", document.baseURI).href
+    found = await host.ask("any_size", seconds=180, model=model, samples=samples, side=0)
+    if say:
+        say("")
+    if found.cancelled or found.refused:
+        laid["free"] = ""
+        return model, found.refused or "The copy was not made: another was asked for meanwhile."
+    return found.name, ""
+
+
+async def lay(host, laid: dict, model: str):
+    """The table as the address says; its answer."""
+    name, _ = await ready(host, laid, model)
+    if not laid["fresh"]:
+        return await host.ask("table", model=name)
+    laid["fresh"] = False
+    return await host.ask("edited", model=name, action="again", edits=laid["did"])
 
 
 class Operate:
-    """`again()` asks anew after an edit; `look(layer)` shows the changed network."""
+    """`again()` asks anew after an edit; `look()` shows the changed network; `laid` is what lies on the table."""
 
-    def __init__(self, host, network, again, look) -> None:
-        self.host, self.network, self.again, self.look = host, network, again, look
-        self.layer, self.kernel, self.channel = "", 0, 0
-        self.answer, self.version, self.built, self.names = None, -1, "", []
+    def __init__(self, host, network, again, look, laid) -> None:
+        self.host, self.network, self.again, self.look, self.laid = host, network, again, look, laid
+        self.layer, self.kernel, self.channel, self.place = "", 0, 0, [0, 0]
+        self.answer, self.version, self.built, self.names = None, "", "", []
+        self.model, self.wish, self.sliding = network.model, None, False
+        self.slider, self.fields, self.picking = None, [], laid["pick"]
+        self.refused_edit, self.told = ("", {}), (laid["did"], laid["free"])
 
     def question(self) -> tuple:
         """What to ask for each drawing."""
-        return "table", {}
+        if self.laid["fresh"]:
+            self.laid["fresh"] = False
+            return "edited", {"model": self.model, "action": "again", "edits": self.laid["did"]}
+        return "table", {"model": self.model}
+
+    async def prepare(self) -> None:
+        """Before the question: the copy that takes any size may have to be made."""
+        name, refused = await ready(self.host, self.laid, self.network.model, self._busy)
+        if refused:
+            self._say(refused)
+        if name != self.model:
+            self.model, self.version, self.built = name, "", ""
+
+    def picked(self) -> str:
+        """What the address remembers: layer, kernel, channel, and the weight under the slider."""
+        if self.picking or not self.layer:  # the table has not answered yet
+            return self.picking
+        numbers = [self.kernel, self.channel] + self.place  # noqa: RUF005
+        self.laid["pick"] = "-".join([self.layer] + [str(k) for k in numbers])
+        return self.laid["pick"]
+
+    def pick(self, text: str) -> None:
+        """The layer, kernel and weight that an address names; held against the network when that is known."""
+        self.picking = text
 
     def build(self, into) -> None:
         """What does not change with an edit."""
@@ -34,8 +113,14 @@ class Operate:
         self.open_button = dom.make("button", "Look inside the changed network", line, type="button", class_="button")
         self.open_button.setAttribute("data-testid", "table-look")
         dom.listen(self.open_button, "click", lambda event: self.look())
+        self._free_line(into)
         self.refused = dom.make("p", "", into, class_="view-note refused", role="alert", data_testid="table-refused")
         self.refused.hidden = True
+        self.busy = dom.make("p", "", into, class_="view-note", role="status", data_testid="table-busy")
+        self.busy.hidden = True
+        self.offer = dom.make("button", "", into, type="button", class_="button outlined", data_testid="table-offer")
+        self.offer.hidden = True
+        dom.listen(self.offer, "click", lambda event: dom.run(self._take_offer()))
         label = dom.make("label", "Layer ", dom.make("div", "", into, class_="transport"))
         self.layers = dom.make("select", "", label, data_testid="table-layer")
         dom.listen(self.layers, "change", lambda event: self._choose(self.layers.value))
@@ -43,8 +128,48 @@ class Operate:
         self.changes = dom.make("ol", "", into, class_="changes", data_testid="table-changes")
         self.measured = dom.make("p", "", into, class_="words", role="status", data_testid="table-measured")
         self.flipped = dom.make("div", "", into, class_="flipped")
-        self._sizes(into)
-        self.shares = dom.make("div", "", into, class_="scroll", tabindex="0", role="group", aria_label="Probabilities")
+        self.compare = Compare(into, self.host)
+        Sizes(into, self.host, self.network)
+
+    def _free_line(self, into) -> None:
+        """Which network lies on the table, where it is not the visitor's own."""
+        self.free = dom.make("p", "", into, class_="view-note", data_testid="table-free")
+        words = "On the table: the same convolutions, but the average of each map in place of flatten, and a last "
+        dom.make("span", words + "layer fitted anew. It takes any size. ", self.free)
+        back = dom.make("button", "Back to the network itself", self.free, type="button", class_="button outlined")
+        back.setAttribute("data-testid", "table-own")
+        dom.listen(back, "click", lambda event: self._own())
+        self.free.hidden = True
+
+    def _say(self, sentence: str) -> None:
+        self.refused.textContent = sentence
+        self.refused.hidden = not sentence
+
+    def _busy(self, sentence: str) -> None:
+        self.busy.textContent = sentence
+        self.busy.hidden = not sentence
+
+    def _own(self) -> None:
+        """The network itself on the table again."""
+        self.laid["free"] = ""
+        self.again()
+
+    async def _take_offer(self) -> None:
+        """The change that was refused, on the copy that takes any size, after what was changed before."""
+        action, arguments = self.refused_edit
+        did = self.laid["did"]
+        self.laid["free"] = "yes"
+        self.offer.hidden = True
+        try:
+            await self.prepare()
+        except (EngineError, EngineGoneError) as error:
+            self.laid["free"] = ""
+            self._say(parts.reason(error))
+            return
+        if self.model != self.network.model and self.editor.isConnected:
+            if did not in ("", "-"):
+                await self._edit("again", {"edits": did})
+            await self._edit(action, arguments)
 
     def focus(self) -> None:
         """Where the keyboard goes when the page opens."""
@@ -54,14 +179,17 @@ class Operate:
         """Show the table as it is."""
         self.answer = answer
         names = [layer.name for layer in answer.layers if _changeable(layer)]
-        if self.layers.children.length != len(names):
+        if [option.value for option in list(self.layers.children)] != names:
             self.layers.replaceChildren()
             for name in names:
                 dom.make("option", name, self.layers, value=name)
-            self.layer = self.layer if self.layer in names else (names[0] if names else "")
-            self.layers.value = self.layer
-        self.refused.textContent = answer.refused
-        self.refused.hidden = not answer.refused
+        if self.picking:
+            self._picked(names)
+        self.layer = self.layer if self.layer in names else (names[0] if names else "")
+        self.layers.value = self.layer
+        self._say(answer.refused)
+        self.free.hidden = not answer.free
+        self.offer.hidden = not answer.offer
         for action in ("undo", "redo"):
             words = getattr(answer, action)
             self.buttons[action].setAttribute("aria-disabled", "false" if words else "true")
@@ -70,89 +198,46 @@ class Operate:
         self.open_button.setAttribute("aria-disabled", "false" if changes else "true")
         self.changes.innerHTML = "".join([f"<li>{change}</li>" for change in changes])
         self.changes.hidden = not changes
-        self._shares(answer)
         dom.run(self._edit_fields())
-        if answer.version != self.version:
-            first = self.version < 0
-            self.version = answer.version
-            if not first or changes:
-                dom.run(self._measure(answer.version))
+        self._compare()
+        self._remember(answer)
+        version = f"{self.model} {answer.version}"
+        if version != self.version:
+            first = not self.version
+            self.version = version
+            if not first or changes:  # what stands there is about the network before
+                self.measured.textContent = "Measuring on test images"
+                self.flipped.setAttribute("data-stale", "yes")
+                dom.later("measure", REST, lambda: dom.run(self._measure(version)))
 
-    def _shares(self, answer) -> None:
-        rows = []
-        for k, name in enumerate(self.network.classes):
-            before, after = answer.before.values[k], answer.after.values[k]
-            bar = f'<i class="k" style="--s:{after:.3f}"></i>'
-            rows.append((name, dom.percent(before, 2), dom.percent(after, 2), bar))
-        self.shares.innerHTML = parts.table(("This drawing", "original", "changed", ""), rows, "Probabilities")
+    def _compare(self) -> None:
+        """The map of the kernel in the editor, or of what changed most."""
+        number = self.kernel if self.layer and self._row().kind == "Conv2D" else -1
+        self.compare.follow(self.answer, self.model, self.layer, number)
 
-    # -- another size ----------------------------------------------------------------------------------------
-    def _sizes(self, into) -> None:
-        """The same drawing, larger: refused by a network with flatten, read by one that takes the mean of each map."""
-        box = dom.make("details", "", into, class_="costs", data_testid="sizes")
-        dom.make("summary", "A drawing of another size", box)
-        line = dom.make("div", "", box, class_="transport")
-        label = dom.make("label", "Pixels a side ", line)
-        self.side = dom.make("input", "", label, type="number", min="28", max="64", data_testid="side")
-        self.side.value = "40"
-        for title, testid, run in (
-            ("Feed it to the network", "feed", self._feed),
-            ("To the same convolutions with global average pooling", "feed-any", self._feed_any),
-        ):
-            button = dom.make("button", title, line, type="button", class_="button outlined", data_testid=testid)
-            dom.listen(button, "click", _runner(run))
-        self.sized = dom.make("div", "", box, role="status", data_testid="sized")
+    def _remember(self, answer) -> None:
+        """The address follows what was done."""
+        did = answer.edits or ("-" if list(answer.changes) else "")
+        if (did, self.laid["free"]) != self.told:
+            self.laid["did"] = did
+            self.told = (did, self.laid["free"])
+            self.host.remember()
 
-    async def _feed(self) -> None:
-        await self._show_sized(self.network.model, "")
-
-    async def _feed_any(self) -> None:
-        """Made once: the convolutions stay, the head is fitted anew, and measured."""
-        samples = window.URL.new("samples/", document.baseURI).href
-        self.sized.textContent = "Fitting a new last layer to the means of the maps, and measuring it on test images."
-        side = self._pixels()
-        try:
-            found = await self.host.ask("any_size", seconds=180, model=self.network.model, samples=samples, side=side)
-        except (EngineError, EngineGoneError) as error:
-            self.sized.textContent = parts.reason(error)
-            return
-        if found.cancelled:
-            return
-        if found.refused:
-            self.sized.textContent = found.refused
-            return
-        right, count = found.accuracy, parts.count(found.count)
-        plain = dom.percent(getattr(right, "as it is"))
-        text = (
-            f"Without training, on {count} test images: {plain} as they are, {dom.percent(right.enlarged)} enlarged, "
-        )
-        text += f"{dom.percent(right.framed)} on a larger sheet; with flatten {dom.percent(found.original)}."
-        await self._show_sized(found.name, text)
-
-    def _pixels(self) -> int:
-        return min(64, max(28, int(self.side.value))) if self.side.value.isdigit() else 40
-
-    async def _show_sized(self, model: str, words: str) -> None:
-        side = self._pixels()
-        try:
-            found = await self.host.ask("sized", model=model, side=side)
-        except (EngineError, EngineGoneError) as error:
-            self.sized.textContent = parts.reason(error)
-            return
-        self.sized.replaceChildren()
-        plate = Plate(self.sized, "", None, None, None, 160)
-        plate.paint(Flat(found.image.values, found.image.shape[0], found.image.shape[1]), 1.0, 0, False)
-        plate.label(f"The drawing, {side} by {side}", f"{side} \u00d7 {side}")
-        if found.refused:
-            dom.make("p", found.refused, self.sized, class_="view-note refused")
-            return
-        reads = f"It reads {self.network.classes[int(found.best)]}, {dom.percent(found.share)}. "
-        dom.make("p", reads + words, self.sized, class_="words")
+    def _picked(self, names) -> None:
+        """The place that the address names, if this network has it."""
+        layer, _, rest = self.picking.partition("-")
+        self.picking = ""
+        numbers = [int(part) for part in rest.split("-") if part.isdigit()]
+        if layer in names and len(numbers) == 4:
+            self.layer, self.kernel, self.channel, self.place = layer, numbers[0], numbers[1], numbers[2:]
+            self.built = ""
 
     # -- editing ---------------------------------------------------------------------------------------------
     def _choose(self, layer: str) -> None:
-        self.layer, self.kernel, self.channel = layer, 0, 0
+        self.layer, self.kernel, self.channel, self.place = layer, 0, 0, [0, 0]
         dom.run(self._edit_fields())
+        self._compare()
+        self.host.remember()
 
     def _row(self):
         return next(layer for layer in self.answer.layers if layer.name == self.layer)
@@ -195,7 +280,7 @@ class Operate:
         if row.strides:
             self._select(line, "Stride", ("1", "2", "3"), str(row.strides[0]), "stride", "stride")
         if row.activation:
-            kinds = ("relu", "leaky_relu", "sigmoid", "tanh", "linear")
+            kinds = ("relu", "leaky_relu", "sigmoid", "tanh", "none")
             self._select(line, "Activation", kinds, row.activation, "activation", "kind")
 
     def _select(self, line, title: str, options, value: str, action: str, argument: str) -> None:
@@ -236,8 +321,13 @@ class Operate:
                 self.edit("kernel", arguments)
 
         dom.listen(made, "change", put)
+        self._matrix(told, shape)
+        self._slider(told, shape)
+
+    def _matrix(self, told, shape) -> None:
         table = dom.make("table", "", self.editor, class_="matrix edit")
         body = dom.make("tbody", "", table)
+        self.fields = []
         for i in range(shape[2]):
             line = dom.make("tr", "", body)
             for j in range(shape[3]):
@@ -248,6 +338,55 @@ class Operate:
                 field.setAttribute("data-testid", f"weight-{i}-{j}")
                 field.value = f"{value:.3f}"
                 dom.listen(field, "change", _weigher(self, field, [self.kernel, self.channel, i, j]))
+                dom.listen(field, "focus", _placer(self, i, j))
+                self.fields.append(field)
+
+    def _slider(self, told, shape) -> None:
+        """One weight drawn along a scale: everything follows, and it is one step to undo."""
+        reach = max(1.0, 2 * told.kernel_peak)
+        line = dom.make("div", "", self.editor, class_="transport")
+        label = dom.make("label", "", line, class_="scrub")
+        self.slider_words = dom.make("span", "", label)
+        step = 2 * reach / STEPS
+        self.slider = dom.make("input", "", label, type="range", min=-reach, max=reach, step=step)
+        self.slider.setAttribute("data-testid", "table-slider")
+        self.columns = shape[3]
+        dom.listen(self.slider, "input", lambda event: self._drawn())
+        dom.listen(self.slider, "change", lambda event: self.host.say(self.changes.textContent, 150))
+        self.place = [min(self.place[0], shape[2] - 1), min(self.place[1], shape[3] - 1)]
+        self.put_slider(self.place[0], self.place[1])
+
+    def put_slider(self, row: int, column: int) -> None:
+        """Lay the slider on a weight of the matrix."""
+        moved, self.place = self.place != [row, column], [row, column]
+        words = f"Weight in row {row + 1}, column {column + 1}"
+        self.slider_words.textContent = words
+        self.slider.setAttribute("aria-label", words)
+        self.slider.value = self.fields[row * self.columns + column].value
+        if moved:
+            self.host.remember()
+
+    def _drawn(self) -> None:
+        """The latest place of the slider counts; one edit is in flight."""
+        self.wish = float(self.slider.value)
+        if not self.sliding:
+            self.sliding = True
+            dom.run(self._draw())
+
+    async def _draw(self) -> None:
+        try:
+            while self.wish is not None and self.editor.isConnected:
+                value, self.wish = self.wish, None
+                at = self.place[0] * self.columns + self.place[1]
+                about = {"layer": self.layer, "index": [self.kernel, self.channel] + self.place, "value": value}  # noqa: RUF005
+                answer = await self.host.ask("edited", model=self.model, action="weight", joined=True, **about)
+                self.built = f"{self.layer} {self.kernel} {self.channel} {answer.version}"  # the slider stays in hand
+                self.fields[at].value = f"{value:.3f}"
+                self.update(answer, False)
+        except (EngineError, EngineGoneError) as error:
+            self._say(parts.reason(error))
+        finally:
+            self.sliding = False
 
     def edit(self, action: str, arguments: dict) -> None:
         """One change; what the core refuses is said, and nothing has changed."""
@@ -255,51 +394,58 @@ class Operate:
 
     async def _edit(self, action: str, arguments: dict) -> None:
         try:
-            answer = await self.host.ask("edited", model=self.network.model, action=action, **arguments)
+            answer = await self.host.ask("edited", model=self.model, action=action, **arguments)
         except (EngineError, EngineGoneError) as error:
-            self.refused.textContent = parts.reason(error)
-            self.refused.hidden = False
+            self._say(parts.reason(error))
             return
         self.built = ""
+        if answer.offer:
+            self.refused_edit = (action, arguments)
+            self.offer.textContent = "Try it with global average pooling in place of flatten"
         self.update(answer, False)
         self.host.say(answer.refused or (list(answer.changes)[-1] if list(answer.changes) else "The original"), 150)
 
     # -- measuring -------------------------------------------------------------------------------------------
-    async def _measure(self, version: int) -> None:
+    async def _measure(self, version: str) -> None:
         """Accuracy on the fixed test images; the next edit gives this up."""
+        if version != self.version:
+            return
         dom.run(self._watch(version))
         samples = window.URL.new("samples/", document.baseURI).href
         try:
-            found = await self.host.ask("measured", seconds=120, model=self.network.model, samples=samples)
+            found = await self.host.ask("measured", seconds=120, model=self.model, samples=samples)
         except (EngineError, EngineGoneError) as error:
             self.measured.textContent = f"The accuracy could not be measured: {error}"
             return
         if found.cancelled or version != self.version or not self.measured.isConnected:
             return
         right, original = dom.percent(found.accuracy), dom.percent(found.original)
-        self.measured.setAttribute("data-version", str(version))
+        self.measured.setAttribute("data-version", version)
         self.measured.textContent = (
             f"{right} of {parts.count(found.count)} test images, {original} before: {parts.many(found.lost, 'digit')} "
             f"lost, {found.gained} gained."
         )
         self.flipped.replaceChildren()
-        for flip in found.flipped:
+        self.flipped.removeAttribute("data-stale")
+        classes = list(self.answer.classes)
+        for k, flip in enumerate(found.flipped):
             if not flip.pixels:
                 continue
+            if k % 6 == 5:  # strokes and clicks get through between any few
+                await asyncio.sleep_ms(0)
+                if version != self.version:
+                    return
             figure = dom.make("figure", "", self.flipped)
             canvas = dom.make("canvas", "", figure, role="img")
             window.pixels.paint(canvas, flip.pixels.values, 28, 28)
-            classes = self.network.classes
             words = f"a {flip.label}: {classes[flip.before]} \u2192 {classes[flip.after]}"
             canvas.setAttribute("aria-label", words)
             dom.make("figcaption", words, figure)
 
-    async def _watch(self, version: int) -> None:
+    async def _watch(self, version: str) -> None:
         """Say how far it is."""
-        import asyncio
-
         while version == self.version and self.measured.isConnected:
-            if self.measured.getAttribute("data-version") == str(version):
+            if self.measured.getAttribute("data-version") == version:
                 return
             try:
                 told = await self.host.ask("progress", kind="measured")
@@ -312,10 +458,6 @@ class Operate:
 
 def _changeable(layer) -> bool:
     return bool(layer.pooling or layer.strides or layer.activation)
-
-
-def _runner(run):
-    return lambda event: dom.run(run())
 
 
 def _doer(page, action: str):
@@ -331,8 +473,14 @@ def _setter(page, name: str, field, count: int):
         number = int(field.value) if field.value.isdigit() else 1
         setattr(page, name, min(count, max(1, number)) - 1)
         dom.run(page._edit_fields())
+        page._compare()
+        page.host.remember()
 
     return changed
+
+
+def _placer(page, row: int, column: int):
+    return lambda event: page.put_slider(row, column)
 
 
 def _weigher(page, field, index: list):
@@ -341,8 +489,7 @@ def _weigher(page, field, index: list):
         try:
             value = float(text)
         except ValueError:
-            page.refused.textContent = f"{field.value} is not a number; the weight stays."
-            page.refused.hidden = False
+            page._say(f"{field.value} is not a number; the weight stays.")
             return
         page.edit("weight", {"layer": page.layer, "index": index, "value": value})
 

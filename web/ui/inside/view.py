@@ -2,7 +2,7 @@
 
 from pyscript import document
 from ui import dom, views
-from ui.inside import parts
+from ui.inside import operate, parts
 from ui.inside.certificate import Certificate
 from ui.inside.layer import Layer
 from ui.inside.lens import Lens
@@ -22,6 +22,8 @@ _s: dict = {
     "network": None,  # what the core says of the chosen model
     "tab": "",
     "star": False,  # the copy on the operating table is looked at
+    "laid": operate.fresh(),  # what lies there
+    "pick": "",  # what is chosen on the page of a tab, as the address says it
     "layer": "",
     "cell": [],
     "channel": -1,
@@ -84,12 +86,18 @@ def open(said: dict) -> None:
     _s["certificate"].read(said.get("of", ""))
     tab = said.get("tab", "")
     _s["tab"], _s["star"] = tab if tab in _s["tabs"] else "", said.get("on", "") == "table"
+    _s["pick"] = said.get("pick", "") if _s["tab"] else ""
+    if _s["tab"] == "table" or _s["star"]:
+        operate.called_up(_s["laid"], said)
+    if _s["tab"] and _s["built"].endswith(" " + _s["tab"]):
+        _s["page"].pick(_s["pick"])
     want()
 
 
 def close() -> None:
     """Another view is shown."""
     _s["root"].hidden = _s["field"].hidden = True
+    _places(None)
     _leave()
 
 
@@ -98,6 +106,10 @@ def state() -> dict:
     said = {"layer": _s["layer"], "cell": ".".join([str(k) for k in _s["cell"]]), "of": _s["certificate"].written()}
     said["tab"], said["on"] = _s["tab"], "table" if _s["star"] else ""
     said["channel"] = str(_s["channel"]) if _s["channel"] >= 0 else ""
+    if _s["tab"]:  # before the page stands, what the address said of it
+        said["pick"] = _s["page"].picked() if _s["built"].endswith(" " + _s["tab"]) else _s["pick"]
+    if _s["tab"] == "table" or _s["star"]:
+        said.update(operate.address(_s["laid"]))
     return said
 
 
@@ -141,7 +153,7 @@ def go(layer: str, index) -> None:
 def _tab_chooser(name: str):
     def chosen(event) -> None:
         _s["certificate"].path = []
-        _s["tab"], _s["layer"], _s["cell"] = name, "", []
+        _s["tab"], _s["layer"], _s["cell"], _s["pick"] = name, "", [], ""
         _s["host"].remember(True)
         want()
 
@@ -287,9 +299,8 @@ async def _show() -> None:
         await host.engine.call("look_at", reading.chosen)
     if _s["tab"] == "table":
         _s["star"] = False
-    if _s["star"]:  # after a reload the table is as it was at first
-        told = await host.ask("table", model=model)
-        model = told.name
+    if _s["star"]:  # after a reload the table is laid again
+        model = (await operate.lay(host, _s["laid"], model)).name
     if _s["network"] is None or _s["network"].model != model:
         _s["network"] = await host.ask("network", model=model)
         _s["built"] = ""
@@ -307,12 +318,15 @@ async def _show() -> None:
         _say("Draw a digit first: there is nothing to explain yet.")
         return
     _s["whole"] = whole
+    if _s["tab"] == "table":
+        await _s["page"].prepare()
     name, arguments = _wanted(row, whole)
     if not _s["tab"]:
         arguments["blank"] = blank
     answer = _given(name, arguments, model)
     if answer is None:
-        answer = await host.ask(name, model=model, **arguments)
+        arguments["model"] = arguments.get("model", model)  # the table may hold another
+        answer = await host.ask(name, **arguments)
     _s["page"].update(answer, False)
     deepest = await _s["certificate"].update(model, blank)
     shown = deepest if deepest is not None else answer if whole else None
@@ -387,9 +401,9 @@ def _build(row, whole: bool) -> None:
     network = _s["network"]
     host = _s["host"]
     if _s["tab"] == "why":
-        _s["page"] = Why(host, network, want)
+        _s["page"] = Why(host, network, want, go)
     elif _s["tab"] == "table":
-        _s["page"] = Operate(host, network, want, lambda: _look(True))
+        _s["page"] = Operate(host, network, want, lambda: _look(True), _s["laid"])
     elif row is None:
         _s["page"] = Overview(go, network, lambda page: dom.run(_times(page)))
     elif not whole:
@@ -399,6 +413,9 @@ def _build(row, whole: bool) -> None:
     else:
         _s["page"] = Steps(go, slide, ask, row, network)
     _s["page"].build(_s["body"])
+    if _s["tab"] and _s["pick"]:
+        _s["page"].pick(_s["pick"])
+        _s["pick"] = ""
     _crumbs(row, whole)
 
 

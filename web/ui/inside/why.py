@@ -3,6 +3,7 @@
 from ui import dom
 from ui.inside import parts
 from ui.inside.plate import Plate
+from ui.inside.worth import Worth
 from ui.worker import EngineError, EngineGoneError
 
 SIDE = 196
@@ -15,10 +16,10 @@ MAPS = (
 
 
 class Why:
-    """`again()` asks anew, after another class was chosen."""
+    """`again()` asks anew, after another class was chosen; `go(layer, index)` leads to a kernel."""
 
-    def __init__(self, host, network, again) -> None:
-        self.host, self.network, self.again = host, network, again
+    def __init__(self, host, network, again, go) -> None:
+        self.host, self.network, self.again, self.go = host, network, again, go
         self.target, self.plates, self.version, self.answer = -1, {}, 0, None
 
     def question(self) -> tuple:
@@ -45,6 +46,7 @@ class Why:
             dom.make("p", words, plate.figure, class_="words")
             self.lines[name] = dom.make("p", "", plate.figure, class_="rule")
         self.said = dom.make("p", "", into, class_="words", role="status")
+        self.worth = Worth(into, self.host, self.network, self.go)
 
     def focus(self) -> None:
         """Where the keyboard goes when the page opens."""
@@ -52,7 +54,18 @@ class Why:
 
     def _chosen(self) -> None:
         self.target = int(self.choice.value)
+        self.host.remember()
         self.again()
+
+    def picked(self) -> str:
+        """What the address remembers: the class asked about, "" for the answer."""
+        return str(self.target) if self.target >= 0 else ""
+
+    def pick(self, text: str) -> None:
+        """The class that an address names."""
+        known = text.isdigit() and int(text) < self.network.classes.length
+        self.target = int(text) if known else -1
+        self.choice.value = str(self.target)
 
     def update(self, answer, spoken: bool) -> None:
         """Paint what is known at once; occlusion follows, since it reads the drawing some hundred times."""
@@ -67,11 +80,11 @@ class Why:
         if seen is not None:
             self.plates["input"].paint(Flat(seen, 28, 28), 1.0, 0, False)
             self.plates["input"].label("What the network sees", "What the network sees")
-        self._map("saliency", answer.saliency, False)
-        self._map("signed", answer.signed, True)
+        self._map("saliency", answer.saliency, answer.peaks.saliency, False)
+        self._map("signed", answer.signed, answer.peaks.signed, True)
         self.plates["cam"].figure.hidden = not answer.cam
         if answer.cam:
-            self._map("cam", answer.cam, False)
+            self._map("cam", answer.cam, answer.peaks.cam, False)
         else:
             self.said.textContent = f"No Grad-CAM: {answer.refusal}."
         for method in ("saliency", "grad_cam", "occlusion"):
@@ -79,13 +92,12 @@ class Why:
             found = getattr(answer.methods, method)
             line.textContent = found.rule
             line.setAttribute("title", found.source)
+        self.worth.follow(self.target)
         dom.run(self._occlude(self.version))
 
-    def _map(self, name: str, packed, is_signed: bool) -> None:
+    def _map(self, name: str, packed, peak: float, is_signed: bool) -> None:
         plate, shape = self.plates[name], packed.shape
-        values = packed.values
-        peak = max([abs(float(value)) for value in values] + [1e-12])
-        plate.paint(Flat(values, shape[0], shape[1]), peak, 0, is_signed)
+        plate.paint(Flat(packed.values, shape[0], shape[1]), max(peak, 1e-12), 0, is_signed)
         title = next(title for key, title, _ in MAPS if key == name)
         plate.label(title, title)
 
@@ -98,7 +110,7 @@ class Why:
             return
         if found.cancelled or version != self.version or not plate.box.isConnected:
             return
-        self._map("occlusion", found.map, True)
+        self._map("occlusion", found.map, found.peak, True)
         plate.box.setAttribute("data-version", str(self.host.pad.version()))
 
 

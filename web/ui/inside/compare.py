@@ -1,0 +1,121 @@
+"""Beside the original: both answers, the changed layer's map before and after, the difference, how far it goes."""
+
+from ui import dom
+from ui.inside import parts
+from ui.inside.plate import Plate
+from ui.inside.why import Flat
+from ui.worker import EngineError, EngineGoneError
+
+SIDE = 140
+PLATES = (("before", "Original"), ("after", "Changed"), ("difference", "Difference"))
+
+
+class Compare:
+    """`follow(..)` after every answer of the table; the latest wish wins, one question is in flight."""
+
+    def __init__(self, into, host) -> None:
+        self.host, self.wanted, self.running, self.answer = host, None, False, None
+        self.box = dom.make("section", "", into, class_="beside", aria_labelledby="compare-title")
+        self.box.setAttribute("data-testid", "compare")
+        dom.make("h3", "Beside the original", self.box, id="compare-title")
+        self.answers = dom.make("p", "", self.box, class_="words", data_testid="compare-answers")
+        line = dom.make("div", "", self.box, class_="plates")
+        self.plates = {name: Plate(line, "compare-" + name, None, None, None, SIDE) for name, _ in PLATES}
+        self.words = dom.make("p", "", self.box, class_="words", data_testid="compare-words")
+        self.far = dom.make("details", "", self.box, class_="costs", data_testid="compare-reach")
+        dom.make("summary", "How far the change goes", self.far)
+        dom.make(
+            "p", "The largest value of each layer, and how far any of its values has moved.", self.far, class_="words"
+        )
+        self.reach = dom.make("div", "", self.far, class_="scroll", tabindex="0", role="group", aria_label="Reach")
+        self.figures = dom.make("details", "", self.box, class_="costs", data_testid="compare-figures")
+        dom.make("summary", "The numbers of the difference", self.figures)
+        self.numbers = dom.make("div", "", self.figures, class_="scroll", tabindex="0", role="group")
+        self.numbers.setAttribute("aria-label", "The numbers of the difference")
+        dom.listen(self.figures, "toggle", lambda event: self._figures())
+        more = dom.make("details", "", self.box, class_="costs", data_testid="compare-shares")
+        dom.make("summary", "All probabilities", more)
+        self.shares = dom.make("div", "", more, class_="scroll", tabindex="0", role="group", aria_label="Probabilities")
+
+    def follow(self, told, model: str, layer: str, number: int) -> None:
+        """`told`: the table as it is; `layer`, `number`: the one whose map is shown, -1 for what changed most."""
+        self._shares(told)
+        self.box.hidden = not list(told.changes)
+        self.wanted = (model, layer, number, told.version, self.host.pad.version())
+        if not self.box.hidden and layer and not self.running:
+            self.running = True
+            dom.run(self._ask())
+
+    def _shares(self, told) -> None:
+        classes, rows, best = list(told.classes), [], []
+        for shares in (told.before.values, told.after.values):
+            k = max(range(len(classes)), key=lambda k: shares[k])
+            best.append(f"{classes[k]}, {dom.percent(shares[k], 2)}")
+        self.answers.textContent = f"This drawing: {best[0]} in the original, {best[1]} in the changed network."
+        for k, name in enumerate(classes):
+            before, after = told.before.values[k], told.after.values[k]
+            bar = f'<i class="k" style="--s:{after:.3f}"></i>'
+            rows.append((name, dom.percent(before, 2), dom.percent(after, 2), bar))
+        self.shares.innerHTML = parts.table(("This drawing", "original", "changed", ""), rows, "Probabilities")
+
+    async def _ask(self) -> None:
+        try:
+            done = None
+            while done != self.wanted and self.box.isConnected:
+                done = self.wanted
+                model, layer, number = done[0], done[1], done[2]
+                self._show(await self.host.ask("compared", model=model, layer=layer, number=number))
+                self.box.setAttribute("data-version", f"{done[3]} {done[4]}")
+        except (EngineError, EngineGoneError) as error:
+            self.words.textContent = parts.reason(error)
+        finally:
+            self.running = False
+
+    def _show(self, answer) -> None:
+        self.answer = answer
+        place = f"map {answer.number + 1} of {answer.count}" if answer.count > 1 else "its values"
+        for k, (name, title) in enumerate(PLATES):
+            plate, packed, largest = self.plates[name], getattr(answer, name), answer.peaks[k]
+            plate.figure.hidden = not packed
+            if not packed:
+                continue
+            height, width = folded(packed.shape)
+            peak = max(largest if name == "difference" else answer.peak, 1e-9)
+            signed = answer.signed or name == "difference"
+            plate.paint(Flat(packed.values, height, width), peak, 0, signed)
+            size = f"up to {parts.number(largest)}"
+            plate.label(f"{title}: {answer.layer}, {place}, {size}", f"{title}<span>, {size}</span>")
+        changed = [float(value) for value in answer.largest.values] if answer.largest else []
+        count = len([1 for value in changed if value > 0])
+        words = f"{answer.layer}, {place}."
+        if len(changed) > 1:
+            words += f" {count} of its {parts.many(len(changed), 'map')} {'has' if count == 1 else 'have'} changed."
+        self.words.textContent = f"{words} {answer.words}".strip()
+        rows = [(row.layer, parts.number(row.peak), parts.number(row.moved, 4)) for row in answer.reach]
+        self.reach.innerHTML = parts.table(("Layer", "largest value", "moved by"), rows, "How far the change goes")
+        self._figures()
+
+    def _figures(self) -> None:
+        """The difference as a table, when it is unfolded."""
+        if not self.figures.open or self.answer is None:
+            return
+        packed = self.answer.difference
+        if not packed:
+            self.numbers.textContent = self.answer.words
+            return
+        height, width = folded(packed.shape)
+        rows = []
+        for row in range(height):
+            texts = [parts.number(packed.values[row * width + k]) for k in range(width)]
+            rows.append([str(row + 1)] + texts)  # noqa: RUF005  (not in MicroPython)
+        heads = ["row"] + [str(k + 1) for k in range(width)]
+        self.numbers.innerHTML = parts.table(heads, rows, "Changed less original")
+
+
+def folded(shape) -> tuple:
+    """Rows and columns to paint a map in; a vector, which comes as one row, is folded as square as it goes."""
+    height, width = int(shape[0]), int(shape[1])
+    if height > 1:
+        return height, width
+    rows = next(k for k in range(int(width**0.5), 0, -1) if width % k == 0)
+    return rows, width // rows

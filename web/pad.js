@@ -78,9 +78,8 @@
   }
 
   function fit() { // first when the page has been laid out: to ask before would lay it out twice
-    if (!canvas.clientWidth) return; // nothing of the page is shown yet, or another view is
-    fitted = true;
     const side = Math.round(canvas.clientWidth * Math.min(window.devicePixelRatio || 1, 3));
+    if (!(fitted = side > 0)) return; // the page is held back, or another view is open
     if (side !== canvas.width) canvas.width = canvas.height = side; // setting the size clears it
     repaint();
   }

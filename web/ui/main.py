@@ -300,7 +300,7 @@ def set_width(units) -> None:
     narrowest, widest, _ = WIDTHS
     units = min(widest, max(narrowest, int(units)))
     pad.setWidth(units)
-    slider.value = units
+    state["slider"].value = units
     dom.find("tools").style.setProperty("--pen", str(units))
 
 
@@ -335,8 +335,8 @@ def make_tools():
     brush = dom.make("input", "", label, type="range", min=low, max=high, step=step, value=22, data_testid="width")
     dom.listen(brush, "input", lambda event: set_width(brush.value))
     dom.make("span", "", tools, class_="spacer")
-    Action("narrower", "Thinner pen", lambda: set_width(int(slider.value) - 4), ("[",))
-    Action("wider", "Thicker pen", lambda: set_width(int(slider.value) + 4), ("]",))
+    Action("narrower", "Thinner pen", lambda: set_width(int(state["slider"].value) - 4), ("[",))
+    Action("wider", "Thicker pen", lambda: set_width(int(state["slider"].value) + 4), ("]",))
     samples = Action("samples", "Samples", lambda: dom.run(open_gallery()), ("g",), "samples", None, gallery.is_open)
     samples.words = "Samples: images of the MNIST test set"
     samples.button(tools)
@@ -359,33 +359,46 @@ def on_ink(event) -> None:
     reader.changed()
 
 
-bars.setup()
-places.setup(look_at)
-seen.setup(stage_switched)
 engine = Engine(engine_changed)
 table = models.Models(choose_model)
 reader = Reader(engine, show, settle, lambda: table.chosen)
-slider = make_tools()
-keyboard.setup()
-numbers.setup(lambda: state["seen"])
-picture.setup(engine, lambda: reader.model)
-hand.setup(engine, table, reader.changed)
-views.setup(views.Host(engine, table, reader, choose_model, remember, view_opened, look_at))
-reader.also = views.question
-theme.setup([seen.repaint, strip.repaint, gallery.repaint, views.repaint])
-strip.clear()
-state["wired"] = True
-window.first.takeOver()
-early = None if pad.kind() == "blank" else reader.early()
-if early is not None:
-    show(early)
-    reader.changed()
-dom.listen(pad.canvas, "ink", on_ink)
-dom.listen(document, "first-ready", lambda event: reader.changed())
-dom.listen(dom.view, "popstate", lambda event: dom.run(follow_link()))
-dom.listen(dom.view, "hashchange", lambda event: dom.run(follow_link()))
-engine_changed()
-actions.refresh()
+
+
+def make_page() -> None:
+    """The drawing, its answer and the tools."""
+    bars.setup()
+    places.setup(look_at)
+    seen.setup(stage_switched)
+    state["slider"] = make_tools()
+    keyboard.setup()
+
+
+def make_rest() -> None:
+    """What stands below, and the way to the other views."""
+    numbers.setup(lambda: state["seen"])
+    picture.setup(engine, lambda: reader.model)
+    hand.setup(engine, table, reader.changed)
+    views.setup(views.Host(engine, table, reader, choose_model, remember, view_opened, look_at))
+    reader.also = views.question
+    theme.setup([seen.repaint, strip.repaint, gallery.repaint, views.repaint])
+    strip.clear()
+
+
+def take_over() -> None:
+    """From here on the ink is followed here, and no longer by first.js."""
+    state["wired"] = True
+    window.first.takeOver()
+    early = None if pad.kind() == "blank" else reader.early()
+    if early is not None:
+        show(early)
+        reader.changed()
+    dom.listen(pad.canvas, "ink", on_ink)
+    dom.listen(document, "first-ready", lambda event: reader.changed())
+    dom.listen(dom.view, "popstate", lambda event: dom.run(follow_link()))
+    dom.listen(dom.view, "hashchange", lambda event: dom.run(follow_link()))
+    engine_changed()
+    actions.refresh()
+    dom.run(begin())
 
 
 async def begin() -> None:
@@ -399,4 +412,4 @@ async def begin() -> None:
         reader.changed()  # the address may name another model, or stages that are switched off
 
 
-dom.run(begin())
+STEPS = (make_page, make_rest, take_over)  # start.py takes them, a turn of the event loop each

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,9 @@ def numbers_table(entries: list[dict[str, Any]]) -> str:
 def first_table(sizes: dict[str, int]) -> str:
     """What a browser fetches before the first answer, of the page's own files and of an exported model's."""
     kernels = max(size for name, size in sizes.items() if name.endswith(".wasm.gz"))  # of one of the two builds
+    named = re.findall(r'(?:href|src)="([\w./-]+\.(?:css|js))"', (WEB / "index.html").read_text("utf-8"))
     parts = {
-        "the page, its styles and scripts": total_bytes([WEB / "index.html", *WEB.glob("style/*"), *WEB.glob("*.js")])
+        "the page, its styles and scripts": total_bytes([WEB / name for name in ("index.html", *named)])
         + sizes["lens.js"],
         "compiled kernels, compressed": kernels,
         "the encoded plan": sizes["model.json"],

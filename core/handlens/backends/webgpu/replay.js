@@ -12,6 +12,7 @@
   const MOST_STEPS = 64; // of one run: rows of the control buffer and of each record buffer
   const RING = 3; // record buffers of a program: two runs under way, one being read
   const SCOPES = ["validation", "out-of-memory", "internal"];
+  const URGES = [1, 2, 3, 4, 5, 6]; // ms after which a read that waits is asked for
 
   // A validation error goes on for many lines about what the call was; the first says what is wrong.
   const words = (error) => String(error?.message ?? error).trim().split("\n")[0].replace(/\.$/, "") || "no reason given";
@@ -393,8 +394,26 @@
 
     // -- reading ----------------------------------------------------------------------------------------------------
 
+    // A browser's GPU process looks for finished work when it is told something; left alone, Chromium's does so after
+    // 2 ms and then every millisecond, which is as long as a prediction takes. So it is told nothing in particular each
+    // millisecond. To ask without a pause would take the processor from a software adapter.
+    async urge() {
+      if (this.lost) return;
+      try {
+        this.device.pushErrorScope("validation");
+        await this.device.popErrorScope();
+      } catch {
+        // lost, which is told elsewhere
+      }
+    }
+
     async mapped(buffer, size) {
-      await this.within(buffer.mapAsync(GPUMapMode.READ, 0, size));
+      const urges = URGES.map((delay) => setTimeout(() => this.urge(), delay));
+      try {
+        await this.within(buffer.mapAsync(GPUMapMode.READ, 0, size));
+      } finally {
+        urges.forEach((urge) => clearTimeout(urge));
+      }
       const copy = new Uint8Array(buffer.getMappedRange(0, size).slice(0));
       buffer.unmap();
       return copy;

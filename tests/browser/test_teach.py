@@ -194,9 +194,18 @@ def test_a_teaching_can_be_stopped_and_one_can_draw_meanwhile(new_desk: Callable
     )
     desk.page.evaluate("pad.clear()")
     desk.seven()
-    assert desk.settled() == "7"  # answered while the teaching goes on
-    assert desk.get("hand-stage").is_visible()
-    desk.get("stop").click()
+    # Answered while the teaching goes on, and stopped at once: a moment later it may have come to its end.
+    found = desk.page.wait_for_function(
+        """() => {
+          const find = (name) => document.querySelector(`[data-testid=${name}]`), answer = find("answer");
+          if (answer.dataset.version !== String(pad.version())) return false;
+          const goes = find("hand-stage").checkVisibility();
+          find("stop").click();
+          return [answer.textContent, goes];
+        }""",
+        timeout=60_000,
+    )
+    assert found.json_value() == ["7", True]
     note(desk, "Stopped. The network is as it was before.")
     assert not desk.get("hand-stage").is_visible()
     desk.get("undo").click()

@@ -212,7 +212,7 @@ def compiled_candidates(model: Sequential, flat: NDArray[np.float32], extent: fl
 
     def stages() -> tuple[list[Prepared], list[list[int]]]:
         same = by_python()
-        if same is None or len(same.made) != len(found.groups):
+        if same is None or same.groups != found.groups:
             raise DataError(
                 "the compiled kernels and Python see other digits in this drawing; choose the numpy backend"
             )

@@ -45,7 +45,7 @@ class Reading:
         self.version, self.without, self.early = version, without, early
         self.blank = result is None or result.blank
         self.places, self.chosen, self.ms, self.model, self.rejects = [], 0, 0.0, "", False
-        self.inside = False  # the answer to what a view has asked along with the reading
+        self.inside, self.asked = False, ""  # the answer to what a view has asked along with the reading, and that
         self.backend = self.left = ""  # what computed it, and why another backend was left before
         self.text, self.verdict, self.sentence, self.weakest, self.latest = "?", "blank", "", 0, 0
         if not self.blank:
@@ -147,4 +147,6 @@ class Reader:
             return Reading(version, await self.engine.call("read_pixels", pad.values(), self.model))
         without = self.without
         result = await self.engine.call("read", pad.flat(), pad.extent, self.model, without, also)
-        return Reading(version, result, without)
+        reading = Reading(version, result, without)
+        reading.asked = also
+        return reading

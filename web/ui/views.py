@@ -15,9 +15,11 @@ from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
 
-INSIDE = ("view", "parts", "plate", "overview", "layer", "lens", "steps", "certificate", "why", "worth", "kernels")
-INSIDE += ("operate", "compare", "sizes")
-ARTICLE = ("view", "kit", "neurons", "images", "kernels", "layers")
+TURN = 1  # ms that the event loop gets between two modules: after 0 MicroPython goes on at once
+# In the order of who needs whom.
+INSIDE = ("parts", "plate", "worth", "why", "kernels", "layer", "lens", "steps", "overview", "certificate")
+INSIDE += ("compare", "sizes", "operate", "view")
+ARTICLE = ("kit", "neurons", "images", "kernels", "layers", "view")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
 VIEWS = {
@@ -58,6 +60,10 @@ class Host:
     def say(self, sentence: str, after_ms: int = 0) -> None:
         """Let a screen reader say this."""
         dom.speak(sentence, after_ms)
+
+    def version(self) -> int:
+        """That of the drawing which the engine has read: the pad's may be newer."""
+        return self.pad.version() if self.reading is None else self.reading.version
 
     def ready(self) -> bool:
         """Whether the engine stands and has the chosen model."""
@@ -182,12 +188,21 @@ async def _navigate(name: str, said: dict) -> None:
 
 async def _load(name: str) -> None:
     view = VIEWS[name]
-    await _fetch(view)
-    __import__(view["module"])
+    await _import(view)
     module = sys.modules[view["module"]]
     if name not in _loaded:
         module.setup(_state["host"])
         _loaded[name] = module
+
+
+async def _import(view) -> None:
+    """Its modules, one a turn of the event loop: pen and keys get through between any two."""
+    await _fetch(view)
+    for file in view["files"]:
+        module = file[: -len(".py")].replace("/", ".")
+        if module not in sys.modules:
+            __import__(module)
+            await asyncio.sleep_ms(TURN)
 
 
 async def _fetch(view) -> None:
@@ -217,10 +232,10 @@ async def _fetch(view) -> None:
 
 
 async def fetch_ahead() -> None:
-    """In idle time: the files of all views, so that they open at once."""
+    """In idle time: the modules of all views, so that they open at once."""
     for view in VIEWS.values():
         try:
-            await _fetch(view)
+            await _import(view)
         except Exception as error:
             print("a view's files:", error)
             return

@@ -19,7 +19,7 @@ __all__ = ["LONGEST", "Edit", "read", "written"]
 Edit = tuple[str, dict[str, Any]]  # an action of the question "edited", and its arguments
 
 LONGEST = 1200  # characters: what is longer is not written at all
-FIELD = re.compile(r"[A-Za-z0-9_.+-]+")
+FIELD = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def index_of(text: str) -> list[int]:
@@ -34,7 +34,7 @@ def dotted(index: Sequence[int]) -> str:
 
 def shortest(value: float) -> str:
     """A float32 with as many digits as tell it from its neighbours."""
-    return f"{float(value):.9g}"
+    return f"{float(value):.9g}".replace("e+", "e")
 
 
 def joined(name: str) -> str:

@@ -18,13 +18,15 @@ AGAIN: dict[str, Callable[[], story_facts.Facts]] = {
 
 
 def reference(session: Session) -> dict[str, Sequential]:
-    """The networks that the figures need, on NumPy: copies, made anew when a network has been taught."""
+    """The networks that the figures need, compiled or on NumPy: copies, made anew when a network has been taught."""
     kept = session.kept.setdefault("article", {})
     for name in {name for _, needed in story.READ.values() for name in needed} & set(session.models):
         model = session.models[name]
         now = hash(model.parameters.tobytes())
         if name not in kept or kept[name][0] != now:
             twin = Sequential.from_config(model.config(), name=name, weights=model.state_dict())
+            if model.backend.name == "native":  # hundreds of images at once keep the worker for long on NumPy
+                twin.use(model.backend)
             kept[name] = now, twin
     return {name: twin for name, (_, twin) in kept.items()}
 

@@ -41,7 +41,7 @@ class Compare:
         """`told`: the table as it is; `layer`, `number`: the one whose map is shown, -1 for what changed most."""
         self._shares(told)
         self.box.hidden = not list(told.changes)
-        self.wanted = (model, layer, number, told.version, self.host.pad.version())
+        self.wanted = (model, layer, number, told.version, self.host.version())
         if not self.box.hidden and layer and not self.running:
             self.running = True
             dom.run(self._ask())

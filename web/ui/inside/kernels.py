@@ -60,7 +60,7 @@ class Beside:
             dom.later("beside", RESTED, self._refresh)
 
     def _refresh(self) -> None:
-        drawn = f" {self.host.pad.version()}"
+        drawn = f" {self.host.version()}"
         cosine = self.measure == "cosine"  # of the sums only the test images are shown, which stay as they are
         wanted = {"excited": f"{self.number} {self.measure}{drawn if cosine else ''}", "made": f"{self.number}{drawn}"}
         for name, ask in (("excited", self._excited), ("made", self._made)):

@@ -25,11 +25,11 @@ def address(laid: dict) -> dict:
     return {"did": laid["did"], "free": laid["free"], "pick": laid["pick"]}
 
 
-def called_up(laid: dict, said: dict) -> None:
-    """An address has been followed."""
+def called_up(laid: dict, said: dict, tab: str) -> None:
+    """An address has been followed, to a tab of the view."""
     laid["did"], laid["free"] = said.get("did", ""), "yes" if said.get("free", "") == "yes" else ""
     laid["fresh"] = laid["did"] != "-"
-    laid["pick"] = said.get("pick", "")
+    laid["pick"] = said.get("pick", "") if tab != "why" else ""  # else it is of the class looked at
 
 
 async def ready(host, laid: dict, model: str, say=None):
@@ -55,10 +55,15 @@ async def ready(host, laid: dict, model: str, say=None):
 async def lay(host, laid: dict, model: str):
     """The table as the address says; its answer."""
     name, _ = await ready(host, laid, model)
-    if not laid["fresh"]:
-        return await host.ask("table", model=name)
-    laid["fresh"] = False
-    return await host.ask("edited", model=name, action="again", edits=laid["did"])
+    if laid["fresh"]:
+        laid["fresh"] = False
+        return await host.ask("edited", model=name, action="again", edits=laid["did"])
+    told = await host.ask("table", model=name)
+    did = told.edits or ("-" if list(told.changes) else "")
+    if did != laid["did"]:  # another model has been chosen, with a table of its own
+        laid["did"] = did
+        host.remember()
+    return told
 
 
 class Operate:
@@ -70,6 +75,7 @@ class Operate:
         self.answer, self.version, self.built, self.names = None, "", "", []
         self.model, self.wish, self.sliding = network.model, None, False
         self.slider, self.fields, self.picking = None, [], laid["pick"]
+        self.no_copy = ""  # why there is none that takes any size, until the next edit
         self.refused_edit, self.told = ("", {}), (laid["did"], laid["free"])
 
     def question(self) -> tuple:
@@ -82,8 +88,7 @@ class Operate:
     async def prepare(self) -> None:
         """Before the question: the copy that takes any size may have to be made."""
         name, refused = await ready(self.host, self.laid, self.network.model, self._busy)
-        if refused:
-            self._say(refused)
+        self.no_copy = refused or self.no_copy
         if name != self.model:
             self.model, self.version, self.built = name, "", ""
 
@@ -187,7 +192,7 @@ class Operate:
             self._picked(names)
         self.layer = self.layer if self.layer in names else (names[0] if names else "")
         self.layers.value = self.layer
-        self._say(answer.refused)
+        self._say(answer.refused or self.no_copy)
         self.free.hidden = not answer.free
         self.offer.hidden = not answer.offer
         for action in ("undo", "redo"):
@@ -264,6 +269,8 @@ class Operate:
             told = await self.host.ask("layer", model=model, layer=name, number=self.kernel)
             if told.kind != "conv2d":  # its activation bears the layer's name
                 told = await self.host.ask("layer", model=model, layer=name + ".linear", number=self.kernel)
+            if self.built != key:  # another layer has been chosen meanwhile
+                return
         except (EngineError, EngineGoneError) as error:
             box.replaceChildren()
             dom.make("p", parts.reason(error), box, class_="words")
@@ -398,7 +405,7 @@ class Operate:
         except (EngineError, EngineGoneError) as error:
             self._say(parts.reason(error))
             return
-        self.built = ""
+        self.built = self.no_copy = ""
         if answer.offer:
             self.refused_edit = (action, arguments)
             self.offer.textContent = "Try it with global average pooling in place of flatten"

@@ -1,5 +1,7 @@
 """Look inside: the network as a whole, one layer of it, one number; always of the drawing as it stands."""
 
+import json
+
 from pyscript import document
 from ui import dom, views
 from ui.inside import operate, parts
@@ -34,7 +36,6 @@ _s: dict = {
     "done": 0,
     "running": False,
     "refused": "",
-    "asked": None,  # the question that went with the last reading
     "whole": False,
 }
 
@@ -88,7 +89,7 @@ def open(said: dict) -> None:
     _s["tab"], _s["star"] = tab if tab in _s["tabs"] else "", said.get("on", "") == "table"
     _s["pick"] = said.get("pick", "") if _s["tab"] else ""
     if _s["tab"] == "table" or _s["star"]:
-        operate.called_up(_s["laid"], said)
+        operate.called_up(_s["laid"], said, _s["tab"])
     if _s["tab"] and _s["built"].endswith(" " + _s["tab"]):
         _s["page"].pick(_s["pick"])
     want()
@@ -109,7 +110,9 @@ def state() -> dict:
     if _s["tab"]:  # before the page stands, what the address said of it
         said["pick"] = _s["page"].picked() if _s["built"].endswith(" " + _s["tab"]) else _s["pick"]
     if _s["tab"] == "table" or _s["star"]:
-        said.update(operate.address(_s["laid"]))
+        laid = operate.address(_s["laid"])
+        laid["pick"] = said["pick"] if _s["tab"] == "why" else laid["pick"]
+        said.update(laid)
     return said
 
 
@@ -127,7 +130,6 @@ def question():
         return None
     name, arguments = _wanted(_row(), _s["whole"])
     arguments["model"], arguments["blank"] = _s["host"].reader.model, False
-    _s["asked"] = [name, arguments]
     return [name, arguments]
 
 
@@ -301,6 +303,8 @@ async def _show() -> None:
         _s["star"] = False
     if _s["star"]:  # after a reload the table is laid again
         model = (await operate.lay(host, _s["laid"], model)).name
+        if _s["done"] != _s["wanted"]:  # one has gone elsewhere while it was made
+            return
     if _s["network"] is None or _s["network"].model != model:
         _s["network"] = await host.ask("network", model=model)
         _s["built"] = ""
@@ -320,6 +324,8 @@ async def _show() -> None:
     _s["whole"] = whole
     if _s["tab"] == "table":
         await _s["page"].prepare()
+        if _s["done"] != _s["wanted"]:
+            return
     name, arguments = _wanted(row, whole)
     if not _s["tab"]:
         arguments["blank"] = blank
@@ -349,7 +355,7 @@ def _given(name: str, arguments: dict, model: str):
         return None
     wanted = dict(arguments)
     wanted["model"] = model
-    same = _s["asked"] == [name, wanted] and reading.chosen == reading.latest
+    same = json.loads(reading.asked) == [name, wanted] and reading.chosen == reading.latest
     answer, reading.inside = reading.inside, False
     return answer if same else None
 

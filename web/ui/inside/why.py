@@ -111,7 +111,7 @@ class Why:
         if found.cancelled or version != self.version or not plate.box.isConnected:
             return
         self._map("occlusion", found.map, found.peak, True)
-        plate.box.setAttribute("data-version", str(self.host.pad.version()))
+        plate.box.setAttribute("data-version", str(self.host.version()))
 
 
 class Flat:

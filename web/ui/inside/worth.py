@@ -33,6 +33,7 @@ class Worth:
         self.button = dom.make("button", words, line, type="button", class_="button outlined")
         self.button.setAttribute("data-testid", "worth-count")
         dom.listen(self.button, "click", lambda event: self._count_or_stop())
+        self.going = dom.make("span", "", line, class_="where")  # not said aloud four times a second
         self.said = dom.make("span", "", line, class_="where", role="status", data_testid="worth-said")
         self.rows = dom.make("div", "", self.box, class_="scroll", tabindex="0", role="group", aria_label="Kernels")
         self.rows.setAttribute("data-testid", "worth-rows")
@@ -58,7 +59,7 @@ class Worth:
     # -- for this answer -------------------------------------------------------------------------------------
     def follow(self, target: int) -> None:
         """Another drawing, class or layer: the latest wish wins, one question is in flight."""
-        self.wanted = (self.layer, target, self.host.pad.version())
+        self.wanted = (self.layer, target, self.host.version())
         if not self.running:
             self.running = True
             dom.run(self._follow())
@@ -165,7 +166,7 @@ class Worth:
             said = parts.reason(error)
         finally:
             self.counting = False
-            self.button.textContent = words
+            self.button.textContent, self.going.textContent = words, ""
         self.said.textContent = said
 
     async def _watch(self) -> None:
@@ -176,5 +177,5 @@ class Worth:
             except (EngineError, EngineGoneError):
                 return
             if told.running and self.counting:
-                self.said.textContent = f"Counting: {dom.percent(told.share, 0)}"
+                self.going.textContent = f"Counting: {dom.percent(told.share, 0)}"
             await asyncio.sleep_ms(250)

@@ -385,6 +385,7 @@ def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reloa
     assert changes.count() == 2 and desk.get("table-kernel").input_value() == "4"
     measured.filter(has_text="test images,").wait_for(timeout=60_000)
     assert measured.inner_text() == right
+    another_size_and_another_engine_leave_the_changes(desk)
     desk.get("table-own").click()
     page.wait_for_function("document.querySelector('[data-testid=table-free]').hidden")
     desk.get("tab-why").click()
@@ -397,6 +398,27 @@ def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reloa
     desk.ready()
     at(desk, "why")
     assert words.inner_text() == told and desk.get("why-target").input_value() == "3"
+
+
+def another_size_and_another_engine_leave_the_changes(desk: Any) -> None:
+    """The copy of a size that one asks for is not the one on the table, and a new engine is told what was done."""
+    desk.get("sizes").locator("summary").click()
+    desk.get("side").fill("48")
+    desk.get("feed-any").click()
+    desk.get("sized").filter(has_text="It reads 7").wait_for(timeout=60_000)
+    changes = desk.get("table-changes").locator("li")
+    desk.get("table-zero").click()
+    changes.nth(2).wait_for()
+    desk.page.evaluate("document.querySelector('script[type=py]').xworker.terminate()")
+    desk.stroke([(5, 24), (6, 24)])
+    desk.page.wait_for_selector("html[data-engine=failed]", timeout=60_000)
+    desk.get("again").click()
+    desk.ready()
+    desk.get("undo").click()
+    at(desk, "table")
+    desk.get("table-undo").click()
+    desk.page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 2")
+    assert desk.get("table-redo").get_attribute("title") .startswith("conv1 kernel 4: silenced")
 
 
 def test_each_of_several_digits_has_its_field_on_the_pad(inside: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import handlens
 import numpy as np
 import pytest
@@ -70,6 +72,14 @@ def test_maps_that_are_wanted_are_made() -> None:
 def test_many_classes_or_vectors_keep_their_own_kernels() -> None:
     assert kernels(Sequential([Dense(33)], (64,), seed=0).plan(1)) == ["dense_few", "softmax"]
     assert kernels(Sequential([Dense(10)], (64,), seed=0).plan(5)) == ["dense", "softmax"]
+
+
+def test_a_pair_whose_result_lies_where_its_input_does_is_taken_apart() -> None:
+    """The plan may give a step the memory of what the step before has read: one dispatch cannot do both."""
+    plan = architectures.build("convnet").plan(1)
+    there = replace(plan.tensors["input"], buffer="arena", offset=plan.tensors["pool1"].offset)
+    moved = kernels(replace(plan, tensors={**plan.tensors, "input": there}))
+    assert moved[:2] == ["conv2d", "max_pool2d"] and moved[2:] == kernels(plan)[1:]
 
 
 def test_traced_values_are_those_of_numpy(webgpu: WebgpuBackend) -> None:

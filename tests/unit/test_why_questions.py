@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Awaitable
 from typing import Any
@@ -226,7 +227,10 @@ def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
     assert strided["refused"] == "" and strided["changes"] == ["conv1: stride 1 to 2"] and strided["free"]
     shown = asked(operate.compared(here, "cnn-small~", "conv1", 2))
     assert shown["difference"] is None and "8 maps of 26x26 before, 8 maps of 13x13 now" in shown["words"]
-    assert asked(operate.any_size(here, "cnn-small", "samples/", side=0)) is found  # whatever was made before
+    larger, largest = (asked(operate.any_size(here, "cnn-small", "samples/", side=side)) for side in (36, 48))
+    assert [larger["name"], largest["name"]] == ["cnn-small~36", "cnn-small~48"] and "cnn-small~36" not in here.made
+    assert asked(operate.table(here, "cnn-small~"))["changes"] == strided["changes"]  # on the table it is the same
+    assert asked(operate.any_size(here, "cnn-small", "samples/")) is found
 
 
 def test_the_changed_network_is_set_beside_the_original() -> None:
@@ -263,6 +267,27 @@ def test_an_address_lays_the_table_again() -> None:
     assert asked(operate.edited(there, "cnn-small", "undo"))["edits"] == found["edits"].rpartition("~")[0]
     assert asked(operate.edited(there, "cnn-small", "again", edits=""))["changes"] == []
     assert "is no edit" in asked(operate.edited(there, "cnn-small", "again", edits="burn:conv1"))["refused"]
+
+
+def test_a_model_that_is_taught_keeps_the_changes_made_at_its_table() -> None:
+    here = session("cnn-small")
+    asked(operate.edited(here, "cnn-small", "weight", layer="conv1", index=[0, 0, 0, 0], value=0.25))
+    asked(operate.edited(here, "cnn-small", "stride", layer="conv2", stride=2))  # refused: it is not to come back
+    before = asked(operate.edited(here, "cnn-small", "zero", layer="conv1", kernel=5))
+    here.models["cnn-small"].parameters[:] += 0.01
+    after = asked(operate.table(here, "cnn-small"))
+    assert after["edits"] == before["edits"] and len(after["changes"]) == 2
+    assert here.model("cnn-small*").state_dict()["conv1.weight"][0, 0, 0, 0] == 0.25
+    assert not np.array_equal(after["after"], before["after"])
+
+
+def test_what_was_drawn_along_a_scale_is_not_kept_for_ever() -> None:
+    here = session("cnn-small")
+    for k in range(30):
+        about = {"layer": "conv1", "index": [0, 0, 0, 0], "value": k / 30, "joined": True}
+        asked(operate.edited(here, "cnn-small", "weight", **about))
+    gc.collect()
+    assert len(operate.calls_of(here)) <= 2
 
 
 def test_each_kernel_is_worth_what_its_silence_costs_the_answer() -> None:

@@ -1,12 +1,15 @@
 """The page's questions at the operating table, and about images of other sizes.
 
 The network on the table is asked about like any other, under the model's name with a ``*``: every view of a network
-shows the changed one so. The one made for any size stands under the name with a ``~``, and can lie on the table too.
+shows the changed one so. The one made for any size stands under the name with a ``~``, and can lie on the table too;
+one made for another size than the usual bears that size behind the ``~``.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -29,20 +32,31 @@ SHOWN = 40  # flipped digits that come with their pixels
 
 
 def table_of(session: Session, model: str) -> Table:
-    """The table of a loaded model; a new one where that model has changed itself meanwhile (it was taught)."""
+    """The table of a loaded model; where that model has changed itself meanwhile (it was taught), a new one on which
+    the same edits are made, but those that no longer fit."""
     source = session.models[model] if model in session.models else session.model(model)
     tables: dict[str, tuple[object, Table]] = session.kept.setdefault("tables", {})
     key = (source, weights_of(source))
     held = tables.get(model)
     if held is None or held[0] != key:
-        held = tables[model] = key, Table(source)
-        laid = held[1]
+        before, laid = held, Table(source)
+        held = tables[model] = key, laid
         session.made[f"{model}*"] = lambda: laid.model
+        if before is not None:
+            again(session, before[1], laid)
     found = held[1]
     for copy in (found.original, found.model):  # they compute where the model does
         if copy.backend is not source.backend:
             copy.use(source.backend)
     return found
+
+
+def again(session: Session, before: Table, found: Table) -> None:
+    """Make the edits of one table on another; what is refused there is left out."""
+    calls = calls_of(session)
+    for action, arguments in [calls[change] for change in before.history if change in calls]:
+        with suppress(HandlensError):
+            edit(session, found, action, arguments)
 
 
 @question
@@ -76,14 +90,14 @@ async def state(session: Session, model: str, refused: str = "", offer: bool = F
         "before": before,
         "after": after,
         "refused": refused,
-        "free": model.endswith("~"),
+        "free": "~" in model,
         "offer": offer,
     }
 
 
-def calls_of(session: Session) -> dict[Change, edits.Edit]:
-    """By change: what was asked for to make it."""
-    calls: dict[Change, edits.Edit] = session.kept.setdefault("calls", {})
+def calls_of(session: Session) -> WeakKeyDictionary[Change, edits.Edit]:
+    """By change: what was asked for to make it; forgotten with the change."""
+    calls: WeakKeyDictionary[Change, edits.Edit] = session.kept.setdefault("calls", WeakKeyDictionary())
     return calls
 
 
@@ -273,17 +287,19 @@ async def times(session: Session, model: str) -> Answer:
 async def any_size(session: Session, model: str, samples: str, side: int = anysize.LARGER) -> Answer:
     """Make the network for any size, under the model's name with a ``~``, and measure it; a job, "any_size".
 
-    side: pixels of the larger of the two sizes that it is fitted on; 0 for that of the one that was made before.
+    side: pixels of the larger of the two sizes that it is fitted on. Of the sizes other than the usual only the last
+    that was asked for is kept, under a name that ends in it, so that what lies on the table stays the same.
     ``accuracy``: on the test sample as it is, on sheets of ``side`` x ``side`` pixels, and enlarged to them;
     ``original``: of the model itself on the sample as it is. ``refused``: why there can be none.
     """
     source = session.model(model)
     mix, test = await session.sample("mix", samples), await session.sample("test", samples)
-    kept: dict[str, tuple[object, Answer]] = session.kept.setdefault("any_size", {})
-    side = side or (kept[model][1]["side"] if model in kept else anysize.LARGER)
-    key = (source, weights_of(source), side)
-    if model in kept and kept[model][0] == key:
-        return kept[model][1]
+    kept: dict[tuple[str, bool], tuple[object, Answer]] = session.kept.setdefault("any_size", {})
+    usual = side == anysize.LARGER
+    name, key = f"{model}~{'' if usual else side}", (source, weights_of(source), side)
+    held = kept.get((model, usual))
+    if held is not None and held[0] == key:
+        return held[1]
 
     async def work(tell: Progress) -> Answer:
         made = await anysize.with_global_average_async(source, mix.images, mix.labels, side, lambda s: tell(s / 4))
@@ -303,9 +319,11 @@ async def any_size(session: Session, model: str, samples: str, side: int = anysi
     if found["cancelled"]:
         return found
     made = found.pop("made")
-    session.made[f"{model}~"] = lambda: made
-    result = {**found, "name": f"{model}~", "side": side, "count": len(test.labels), "refused": ""}
-    kept[model] = key, result
+    if held is not None:
+        session.made.pop(held[1]["name"], None)
+    session.made[name] = lambda: made
+    result = {**found, "name": name, "side": side, "count": len(test.labels), "refused": ""}
+    kept[model, usual] = key, result
     return result
 
 

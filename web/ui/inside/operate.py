@@ -16,8 +16,9 @@ STEPS = 200  # of the slider of a weight
 def fresh() -> dict:
     """What lies on the table, for the address and for the views of the changed network: what was done to it (in the
     core's own short form, "-" where that would be too long), whether it is the copy that takes any size, of which
-    model, what is chosen there, and whether all this was just read from an address."""
-    return {"did": "", "free": "", "model": "", "pick": "", "fresh": False}
+    model, what is chosen there, whether all this is to be done again (it was just read from an address, or the engine
+    has forgotten it), and in which of the engines that were started it lies."""
+    return {"did": "", "free": "", "model": "", "pick": "", "fresh": False, "engine": 0}
 
 
 def address(laid: dict) -> dict:
@@ -38,12 +39,15 @@ async def ready(host, laid: dict, model: str, say=None):
     if laid["model"] not in ("", model):
         laid["free"] = ""
     laid["model"] = model
+    if laid["engine"] != host.engine.generation:
+        laid["fresh"] = laid["fresh"] or (laid["engine"] > 0 and laid["did"] != "-")
+        laid["engine"] = host.engine.generation
     if not laid["free"]:
         return model, ""
     if say:
         say("Making a copy that ends in the average of each map: its last layer is fitted anew, without training.")
     samples = window.URL.new("samples/", document.baseURI).href
-    found = await host.ask("any_size", seconds=180, model=model, samples=samples, side=0)
+    found = await host.ask("any_size", seconds=180, model=model, samples=samples)
     if say:
         say("")
     if found.cancelled or found.refused:
@@ -131,6 +135,8 @@ class Operate:
         dom.listen(self.layers, "change", lambda event: self._choose(self.layers.value))
         self.editor = dom.make("div", "", into, class_="editor", data_testid="table-editor")
         self.changes = dom.make("ol", "", into, class_="changes", data_testid="table-changes")
+        words = "These are more changes than an address holds: they are lost when the page is loaded anew."
+        self.long = dom.make("p", words, into, class_="view-note", data_testid="table-long")
         self.measured = dom.make("p", "", into, class_="words", role="status", data_testid="table-measured")
         self.flipped = dom.make("div", "", into, class_="flipped")
         self.compare = Compare(into, self.host)
@@ -203,6 +209,7 @@ class Operate:
         self.open_button.setAttribute("aria-disabled", "false" if changes else "true")
         self.changes.innerHTML = "".join([f"<li>{change}</li>" for change in changes])
         self.changes.hidden = not changes
+        self.long.hidden = bool(answer.edits) or not changes
         dom.run(self._edit_fields())
         self._compare()
         self._remember(answer)

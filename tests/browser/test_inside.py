@@ -418,7 +418,7 @@ def another_size_and_another_engine_leave_the_changes(desk: Any) -> None:
     at(desk, "table")
     desk.get("table-undo").click()
     desk.page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 2")
-    assert desk.get("table-redo").get_attribute("title") .startswith("conv1 kernel 4: silenced")
+    assert desk.get("table-redo").get_attribute("title").startswith("conv1 kernel 4: silenced")
 
 
 def test_each_of_several_digits_has_its_field_on_the_pad(inside: Any) -> None:

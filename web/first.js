@@ -131,6 +131,7 @@ async function chosen() {
 }
 
 async function begin() {
+  if (state.painting) followLink();
   const forced = new URLSearchParams(location.search).get("backend");
   if (said.off || (forced && forced !== "native")) return "waits"; // what was asked for is Python's alone
   const naming = chosen(), opening = naming.then((name) =>
@@ -138,7 +139,6 @@ async function begin() {
       ...window.early.first }));
   opening.catch(() => {}); // told where it is awaited
   pad.canvas.addEventListener("ink", follow);
-  if (state.painting) followLink();
   const [lens, taught] = await Promise.all([opening, visited ? naming.then((name) => window.store.taught(name)) : null]);
   if (taught) return "waits"; // the visitor has taught this model: it has other weights
   state.lens = lens;

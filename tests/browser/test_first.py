@@ -282,6 +282,22 @@ def test_a_reload_answers_the_same_drawing_again(new_desk: Callable[..., Any]) -
     assert desk.answer() == "7"
 
 
+@pytest.mark.parametrize("address", ["#draw?", "#draw?off=centre&"], ids=["read at once", "read by Python"])
+def test_what_is_drawn_while_the_page_starts_stays(new_desk: Callable[..., Any], link: str, address: str) -> None:
+    """The drawing of a link is put on the pad once: Clear and a stroke before MicroPython is here are not undone."""
+    desk = new_desk()
+    go = held(desk, "**/models/index.json")  # MicroPython follows the address once it has the list
+    desk.open(address + link.partition("?")[2], ready=False)
+    desk.get("clear").click()
+    assert desk.flat() == []
+    desk.stroke([(5, 24), (9, 24)])
+    drawn = desk.flat()
+    go()
+    desk.ready()
+    desk.settled()
+    assert desk.flat() == drawn
+
+
 def test_a_test_image_and_another_model(new_desk: Callable[..., Any], mnist_test: Any, root: Any) -> None:
     import handlens
 

@@ -253,8 +253,9 @@ def remember(new_entry: bool = False) -> None:
     link.write(said, new_entry)
 
 
-async def follow_link() -> None:
-    """Show what the address says: after a reload, Back, or a link from somebody else."""
+async def follow_link(starting: bool = False) -> None:
+    """Show what the address says: after a reload, Back, or a link from somebody else. While the page starts, what has
+    been drawn, or cleared, since it opened stays: the address does not know of it yet."""
     said = link.read()
     if not views.known(said["view"]):  # a place on the page, such as that of the skip link
         return
@@ -265,13 +266,14 @@ async def follow_link() -> None:
     if said.get("off", "").replace(".", ",") != seen.without():
         seen.switch_off(said.get("off", "").replace(".", ","))
         stage_switched()
-    if said.get("ink") and said["ink"] != link.encode(pad.flat()):
+    drawn = starting and pad.version() > 0
+    if not drawn and said.get("ink") and said["ink"] != link.encode(pad.flat()):
         strokes = link.decode(said["ink"])
         if strokes:
             pad.clear()
         for points, width, erase in strokes:
             pad.add(points, width, erase)
-    elif said.get("sample", "").isdigit() and pad.label() != f"sample {said['sample']}":
+    elif not drawn and said.get("sample", "").isdigit() and pad.label() != f"sample {said['sample']}":
         await gallery.load()
         show_sample(int(said["sample"]))
     await views.go(said["view"], said)
@@ -407,7 +409,7 @@ async def begin() -> None:
         await table.list(link.read().get("model", ""))
     except Exception as error:  # said when the engine is ready and the list is asked for again
         print("models/index.json:", error)
-    await follow_link()
+    await follow_link(starting=True)
     if engine.state == "loading":
         reader.changed()  # the address may name another model, or stages that are switched off
 

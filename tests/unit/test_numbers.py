@@ -265,7 +265,9 @@ def test_numbers_with_a_touching_pair_are_refused_or_right(touching: str) -> Non
 
 def test_single_written_digits_are_not_split() -> None:
     model, digits = shipped()
-    several = [d for d in digits if len(d.strokes) > 1][:100]
+    if digits is OWN:  # a few of its styles write a 5 in two parts far from each other: 100 digits would be too few
+        digits = generator.digits(1600, 20260102)
+    several = [d for d in digits if len(d.strokes) > 1][:300]
     split = [d for d in several if len(numbers.read(model, d.drawn(), PAD, Rules())) > 1]
     assert len(split) <= 0.03 * len(several), [(d.label, d.writer, d.sample) for d in split]
 

@@ -10,6 +10,8 @@
     keep(name, value) {
       try { localStorage.setItem(`handlens.${name}`, value); } catch {} // the choice then lasts as long as the page
     },
+    // A turn of the event loop.
+    turn() { return window.scheduler?.yield ? scheduler.yield() : new Promise((done) => setTimeout(done)); },
     focus(element) { element.focus({ preventScroll: true }); },
     async copy(text) {
       try { await navigator.clipboard.writeText(text); return true; } catch { return false; } // not allowed, or not there

@@ -31,6 +31,11 @@ def run(coroutine) -> None:
     _running["last"] = asyncio.create_task(coroutine)
 
 
+async def turn() -> None:
+    """Let the pen and the keys through. A sleep would not always: MicroPython runs all that is due in one task."""
+    await window.early.turn()
+
+
 def make(tag: str, text: str = "", into=None, **attributes):
     """A new element. `class_` and `for_` lose their underscore, other underscores become hyphens."""
     element = document.createElement(tag)

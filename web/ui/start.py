@@ -3,7 +3,8 @@
 import asyncio
 import sys
 
-TURN = 1  # ms: after 0 MicroPython goes on at once
+from pyscript import window
+
 # In the order of who needs whom: a module's own imports are there when its turn comes. `main` wires them all.
 MODULES = ("dom", "worker", "sheet", "actions", "keyboard", "views", "help", "link", "theme", "bars", "places")
 MODULES += ("answer", "numbers", "seen", "picture", "gallery", "measured", "backend", "meant", "hand", "models")
@@ -14,10 +15,10 @@ async def begin() -> None:
     """One module, and then one step of the last, a turn of the event loop."""
     for name in MODULES:
         __import__("ui." + name)
-        await asyncio.sleep_ms(TURN)
+        await window.early.turn()
     for step in sys.modules["ui.main"].STEPS:
         step()
-        await asyncio.sleep_ms(TURN)
+        await window.early.turn()
 
 
 _kept = {"begin": asyncio.create_task(begin())}

@@ -15,7 +15,6 @@ from pyscript import document, fetch, window
 from ui import dom
 from ui.worker import EngineError
 
-TURN = 1  # ms that the event loop gets between two modules: after 0 MicroPython goes on at once
 # In the order of who needs whom.
 INSIDE = ("parts", "plate", "worth", "why", "kernels", "layer", "lens", "steps", "overview", "certificate")
 INSIDE += ("compare", "sizes", "operate", "view")
@@ -202,7 +201,7 @@ async def _import(view) -> None:
         module = file[: -len(".py")].replace("/", ".")
         if module not in sys.modules:
             __import__(module)
-            await asyncio.sleep_ms(TURN)
+            await dom.turn()
 
 
 async def _fetch(view) -> None:

@@ -13,7 +13,6 @@ from ui.worker import EngineError, EngineGoneError
 
 PREFIX = "article-"  # of the sections' ids
 WAITING = "Python is on its way. You can read already; the figures come alive when it is here."
-PAUSE = 8  # ms between one figure and the next while they are made
 FAMILIES = ("neurons", "counts", "maps")
 
 KINDS: dict = {}
@@ -114,7 +113,7 @@ async def _fetch() -> None:
     for root in list(text.querySelectorAll("figure.live")):
         figure = KINDS[root.getAttribute("data-live")](root, follow)
         _s["figures"].append(figure)
-        await asyncio.sleep_ms(PAUSE)  # strokes and clicks get through between any two
+        await dom.turn()  # strokes and clicks get through between any two
     _again(text)
     _watch(text)
     _note()
@@ -126,7 +125,7 @@ async def _fetch() -> None:
     for figure in _s["figures"]:
         if figure.data is None and examples is not None:
             figure.answered(getattr(examples, figure.name), False)
-            await asyncio.sleep_ms(PAUSE)
+            await dom.turn()
     if wanted and window.scrollY == start:  # nobody has scrolled, and no browser has made up for what grew above
         _s["at"] = wanted
         to_section()

@@ -95,6 +95,9 @@ class Layer:
         self.gallery.label(f"{self.row.name}: {words}{value}", f"All of {self.row.name}")
         on = "Enter or a click opens it" if self.row.kind != "conv2d" else "Enter, or a second click, opens its numbers"
         self.caption.textContent = f"{words}{value}. Arrow keys choose, {on}."
+
+    def below(self, answer) -> None:
+        """Show what stands under the maps: by itself, since it is as long a task as they are."""
         if self.row.kind == "conv2d":
             self._kernel(answer)
             self.beside.update(self.number)

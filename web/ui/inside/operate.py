@@ -446,7 +446,7 @@ class Operate:
             if not flip.pixels:
                 continue
             if k % 6 == 5:  # strokes and clicks get through between any few
-                await asyncio.sleep_ms(0)
+                await dom.turn()
                 if version != self.version:
                     return
             figure = dom.make("figure", "", self.flipped)

@@ -317,6 +317,9 @@ async def _show() -> None:
     if key != _s["built"]:
         _s["built"] = key
         _build(row, whole)
+        await dom.turn()  # strokes and clicks get through between a page and what fills it
+        if _s["done"] != _s["wanted"]:  # one of them has led elsewhere
+            return
     _marks()
     if _s["tab"] and blank:
         _say("Draw a digit first: there is nothing to explain yet.")
@@ -333,7 +336,7 @@ async def _show() -> None:
     if answer is None:
         arguments["model"] = arguments.get("model", model)  # the table may hold another
         answer = await host.ask(name, **arguments)
-    _s["page"].update(answer, False)
+    await _fill(answer)
     deepest = await _s["certificate"].update(model, blank)
     shown = deepest if deepest is not None else answer if whole else None
     _outline(shown)
@@ -346,6 +349,18 @@ async def _show() -> None:
             _s["page"].focus()
         if whole:
             host.say(answer.spoken, LATER)
+
+
+async def _fill(answer) -> None:
+    """Show the answer on the page: what stands below a turn later, if there was nothing before."""
+    page = _s["page"]
+    split = hasattr(page, "below")
+    empty = split and page.answer is None
+    page.update(answer, False)
+    if empty:
+        await dom.turn()
+    if split:
+        page.below(answer)
 
 
 def _given(name: str, arguments: dict, model: str):

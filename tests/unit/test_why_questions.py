@@ -198,6 +198,7 @@ def test_measuring_is_cancelled_by_the_next_edit() -> None:
     assert (second["accuracy"], second["original"]) == (expected.accuracy, expected.original)
     assert [entry["image"] for entry in second["flipped"]] == [flip.index for flip in expected.flipped]
     assert second["flipped"][0]["pixels"].shape == (28, 28)
+    assert [entry["pixels"] is not None for entry in second["flipped"]].count(True) == second["drawn"]
 
 
 def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:

@@ -229,7 +229,7 @@ async def compared(session: Session, model: str, layer: str, number: int = -1) -
 @question
 async def measured(session: Session, model: str, samples: str) -> Answer:
     """Accuracy of the changed network on the test sample, beside the original's; a job, "measured", which the next edit
-    cancels. ``flipped``: a list of image (its number), label, before, after, and for the first some pixels (H, W)."""
+    cancels. ``flipped``: a list of image (its number), label, before, after; the first ``drawn`` with pixels (H, W)."""
     found, examples = table_of(session, model), await session.sample("test", samples)
 
     async def work(tell: Progress) -> Answer:
@@ -250,6 +250,7 @@ async def measured(session: Session, model: str, samples: str) -> Answer:
         for k, flip in enumerate(result.flipped)
     ]
     numbers = {"count": result.count, "accuracy": result.accuracy, "original": result.original}
+    numbers["drawn"] = min(SHOWN, len(flipped))
     return {"cancelled": False, **numbers, "gained": result.gained, "lost": result.lost, "flipped": flipped}
 
 

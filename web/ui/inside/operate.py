@@ -133,13 +133,14 @@ class Operate:
         label = dom.make("label", "Layer ", dom.make("div", "", into, class_="transport"))
         self.layers = dom.make("select", "", label, data_testid="table-layer")
         dom.listen(self.layers, "change", lambda event: self._choose(self.layers.value))
-        self.editor = dom.make("div", "", into, class_="editor", data_testid="table-editor")
+        bench = dom.make("div", "", into, class_="bench")  # what is changed and what that does, side by side
+        self.editor = dom.make("div", "", bench, class_="editor", data_testid="table-editor")
+        self.compare = Compare(bench, self.host)
         self.changes = dom.make("ol", "", into, class_="changes", data_testid="table-changes")
         words = "These are more changes than an address holds: they are lost when the page is loaded anew."
         self.long = dom.make("p", words, into, class_="view-note", data_testid="table-long")
         self.measured = dom.make("p", "", into, class_="words", role="status", data_testid="table-measured")
         self.flipped = dom.make("div", "", into, class_="flipped")
-        self.compare = Compare(into, self.host)
         Sizes(into, self.host, self.network)
 
     def _free_line(self, into) -> None:
@@ -439,12 +440,14 @@ class Operate:
             f"{right} of {parts.count(found.count)} test images, {original} before: {parts.many(found.lost, 'digit')} "
             f"lost, {found.gained} gained."
         )
+        if found.flipped.length > found.drawn:
+            self.measured.textContent += f" The first {found.drawn} of them:"
         self.flipped.replaceChildren()
         self.flipped.removeAttribute("data-stale")
         classes = list(self.answer.classes)
         for k, flip in enumerate(found.flipped):
-            if not flip.pixels:
-                continue
+            if k == found.drawn:
+                break
             if k % 6 == 5:  # strokes and clicks get through between any few
                 await dom.turn()
                 if version != self.version:

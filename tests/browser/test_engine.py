@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from collections.abc import Callable
@@ -40,6 +41,32 @@ def test_one_can_draw_while_python_is_on_its_way(new_desk: Callable[..., Any]) -
     fetched = [url.rsplit("/", 1)[-1] for url in desk.watch.requests]
     assert fetched.count("pyodide.asm.wasm") == 1
     assert desk.page.get_attribute("html", "data-backend") == "native"
+
+
+TURNS = """
+window.turns = 0;
+Object.defineProperty(window, "early", { configurable: true, set(early) {
+  Object.defineProperty(window, "early", { value: early });
+  const turn = early.turn;
+  early.turn = () => { window.turns += 1; return turn(); };
+} });
+"""
+
+
+def test_pyscript_starts_a_piece_a_turn(new_desk: Callable[..., Any]) -> None:
+    """`warm` of engine-start.js: what it takes apart is there in this PyScript, and each piece is Python by itself."""
+    desk = new_desk()
+    desk.page.add_init_script(TURNS)
+    desk.open()
+    core = "import('./vendor/pyscript/core.js')"
+    library, hooked = desk.page.evaluate(
+        f"{core}.then(({{ hooks, stdlib }}) => [stdlib, [...hooks.main.onReady].map(String)])"
+    )
+    before, imported, _ = library.partition("\nimport pyscript as ")
+    assert imported and len([hook for hook in hooked if "warm(" in hook]) == 1
+    pieces = re.split(r"\n(?=\S)", before)
+    assert len(pieces) > 20 and all(ast.parse(piece) for piece in pieces)
+    assert desk.page.evaluate("turns") > len(pieces) + 20  # one each, and one a module of the page
 
 
 def test_an_image_chosen_while_python_is_on_its_way_is_read_when_it_is_here(

@@ -311,6 +311,67 @@ def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     page.wait_for_function(f"document.querySelector('[data-testid=weight-2-2]')?.value === '{before}'")
 
 
+def test_the_table_without_a_drawing_and_with_what_is_no_weight(inside: Any) -> None:
+    page = inside.page
+    inside.get("tab-why").click()
+    inside.get("why-words").wait_for()
+    inside.get("clear").click()
+    page.wait_for_function("document.getElementById('inside-view').textContent.includes('Draw a digit first')")
+    assert inside.get("inside-body").inner_text() == ""  # what was said of the seven has gone with it
+    inside.get("tab-table").click()
+    field = inside.get("weight-1-1")
+    field.wait_for()
+    assert inside.get("inside-note").inner_text() == "Nothing is drawn: the network sees zeros."
+    assert not inside.get("table-long").is_visible()
+    kept, refused = field.input_value(), inside.get("table-refused")
+    for typed, said in (
+        ("nan", "\u201cnan\u201d is not"),
+        ("1e400", "\u201c1e400\u201d is not"),
+        ("", "An empty field is not"),
+    ):
+        field.fill(typed)
+        field.press("Enter")
+        page.wait_for_function(
+            "([said]) => document.querySelector('.refused').textContent.startsWith(said)", arg=[said]
+        )
+        assert field.input_value() == kept
+    field.fill("3e38")  # every value behind it would overflow
+    field.press("Enter")
+    page.wait_for_function("document.querySelector('.refused').textContent.startsWith('a weight from')")
+    assert refused.inner_text() == "a weight from -10000 to 10000 is needed; got 3e+38"
+    page.wait_for_function("(kept) => document.querySelector('[data-testid=weight-1-1]').value === kept", arg=kept)
+    field.fill("7")
+    field.press("Escape")
+    assert field.input_value() == kept and inside.get("table-layer").is_visible()
+    field.fill("7")
+    field.press("Enter")
+    page.wait_for_function("document.querySelector('[data-testid=compare-answers]').textContent.startsWith('An empty')")
+    inside.get("table-undo").click()
+    page.wait_for_function("(kept) => document.querySelector('[data-testid=weight-1-1]').value === kept", arg=kept)
+    inside.get("inside-model").select_option("linear")
+    page.wait_for_function("document.querySelector('.refused').textContent.startsWith('linear has no kernel')")
+    assert not inside.get("table-layer").is_visible()
+
+
+def test_another_model_closes_what_it_does_not_have_and_the_keyboard_comes_back(inside: Any) -> None:
+    page = inside.page
+    inside.get("step-softmax1").click()
+    at(inside, "softmax1 layer")
+    page.evaluate("location.hash = location.hash.replace('layer=softmax1', 'of=softmax1:10~dense1:10')")
+    inside.get("level-1").wait_for()
+    inside.get("inside-model").select_option("ann")
+    inside.get("certificate").wait_for(state="hidden")
+    told = "ann has no number softmax1:10: what was unfolded from it is closed."
+    page.wait_for_function("(told) => document.getElementById('inside-view').textContent.includes(told)", arg=told)
+    assert "of=" not in page.evaluate("location.hash")
+    inside.get("step-dense1").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(SHOWN + ".startsWith('dense1')")
+    page.keyboard.press("Escape")
+    at(inside, "whole")
+    page.wait_for_function("document.activeElement.dataset.testid === 'step-dense1'")
+
+
 def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     page = inside.page
     inside.get("step-conv1").click()

@@ -168,6 +168,11 @@ def test_the_table_is_edited_by_name_and_seen_by_every_view() -> None:
     too_wide = asked(operate.edited(here, "cnn-small", "stride", layer="pool2", stride=0))
     assert too_wide["refused"] and not too_wide["offer"]
     assert "nothing is called 'swap'" in asked(operate.edited(here, "cnn-small", "swap"))["refused"]
+    too_large = asked(operate.edited(here, "cnn-small", "weight", layer="conv1", index=[0, 0, 1, 1], value=3e38))
+    assert too_large["refused"] == "a weight from -10000 to 10000 is needed; got 3e+38"
+    assert too_large["changes"] == mirror.changes
+    empty = asked(operate.table(here, "cnn-small", blank=True))
+    assert np.allclose(empty["before"], mirror.original.predict(np.zeros((1, 1, 28, 28), np.float32))[0], atol=1e-6)
     assert asked(operate.edited(here, "cnn-small", "undo"))["redo"] == mirror.changes[-1]
     assert asked(operate.edited(here, "cnn-small", "reset"))["changes"] == []
     here.model("cnn-small")._array("conv1.weight")[0] *= (

@@ -55,6 +55,8 @@ def icon(name: str) -> str:
 
 def percent(share: float, digits: int = 1) -> str:
     """A share as "97.3 %". Cut, not rounded: only certainty itself is shown as 100 %."""
+    if share != share:
+        return "not a number"
     scale = 10**digits
     cut = int(share * 100 * scale + 1e-6) / scale
     return f"{cut:.{digits}f} %"

@@ -29,6 +29,7 @@ from .why import pixels
 __all__ = ["ablated", "any_size", "compared", "edited", "measured", "sized", "table", "times"]
 
 SHOWN = 40  # flipped digits that come with their pixels
+LARGEST = 1e4  # of a weight that a visitor types in: no network here overflows with any number of them
 
 
 def table_of(session: Session, model: str) -> Table:
@@ -60,22 +61,22 @@ def again(session: Session, before: Table, found: Table) -> None:
 
 
 @question
-async def table(session: Session, model: str) -> Answer:
+async def table(session: Session, model: str, blank: bool = False) -> Answer:
     """The operating table as it is.
 
     ``name``: under which the changed network is asked about. ``changes``: in words; ``edits``: the same for an address
     (:mod:`.edits`); ``undo``, ``redo``: what they would do, "" for nothing. ``layers``: what can be changed where:
     pooling, stride, activation (None where there is none). ``before``, ``after``: the probabilities for the image
-    looked at, of ``classes``. ``free``: whether the network takes any size. ``offer``: whether a copy that does could
-    be changed as it was just refused.
+    looked at (zeros where ``blank``), of ``classes``. ``free``: whether the network takes any size. ``offer``: whether
+    a copy that does could be changed as it was just refused.
     """
-    return await state(session, model)
+    return await state(session, model, blank)
 
 
-async def state(session: Session, model: str, refused: str = "", offer: bool = False) -> Answer:
+async def state(session: Session, model: str, blank: bool, refused: str = "", offer: bool = False) -> Answer:
     """The table's answer, with the reason why the last edit was refused."""
     found = table_of(session, model)
-    image = session.image()[None, None]
+    image = session.image(blank)[None, None]
     before, after = [(await net.predict_async(image))[0] for net in (found.original, found.model)]
     calls = calls_of(session)
     return {
@@ -120,7 +121,7 @@ def changeable(found: Table, name: str) -> dict[str, Any]:
 
 
 @question
-async def edited(session: Session, model: str, action: str, **arguments: Any) -> Answer:
+async def edited(session: Session, model: str, action: str, blank: bool = False, **arguments: Any) -> Answer:
     """Change one thing; the answer is that of ``table``, ``refused`` saying why where nothing was changed.
 
     action: weight (layer, index, value, parameter, joined), zero (layer, kernel), kernel (layer, kernel, name of a
@@ -131,17 +132,17 @@ async def edited(session: Session, model: str, action: str, **arguments: Any) ->
     try:
         wanted = edits.read(arguments["edits"]) if action == "again" else [(action, arguments)]
         if action == "again":
-            if arguments["edits"] == (await state(session, model))["edits"]:
+            if arguments["edits"] == (await state(session, model, blank))["edits"]:
                 wanted = []
             else:
                 found.reset()
         for one, given in wanted:
             edit(session, found, one, given)
     except HeadError as error:
-        return await state(session, model, str(error), offer=averageable(found))
+        return await state(session, model, blank, str(error), offer=averageable(found))
     except HandlensError as error:
-        return await state(session, model, str(error))
-    return await state(session, model)
+        return await state(session, model, blank, str(error))
+    return await state(session, model, blank)
 
 
 def edit(session: Session, found: Table, action: str, arguments: dict[str, Any]) -> None:
@@ -165,6 +166,9 @@ def edit(session: Session, found: Table, action: str, arguments: dict[str, Any])
         return
     if action not in actions:
         raise DataError(f"nothing is called {action!r} here; there are: {', '.join((*actions, *steps, 'again'))}")
+    value = arguments.get("value", 0)
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
+        raise DataError(f"a weight from -{LARGEST:.0f} to {LARGEST:.0f} is needed; got {value:g}")
     before = found.version
     actions[action](**arguments)  # type: ignore[operator]
     if found.version != before and found.history:
@@ -181,7 +185,7 @@ def averageable(found: Table) -> bool:
 
 
 @question
-async def compared(session: Session, model: str, layer: str, number: int = -1) -> Answer:
+async def compared(session: Session, model: str, layer: str, number: int = -1, blank: bool = False) -> Answer:
     """What a layer passes on for the image looked at, in the original and in the changed network.
 
     ``layer``: whose values they are (:func:`.attribution.response_of`). ``before``, ``after``, ``difference``: map
@@ -191,7 +195,7 @@ async def compared(session: Session, model: str, layer: str, number: int = -1) -
     size, the largest value it had and how far any of its values has moved.
     """
     found = table_of(session, model)
-    image = session.image()[None, None]
+    image = session.image(blank)[None, None]
     before, after = [await net.trace_async(image) for net in (found.original, found.model)]
     key = response_of(found.model, layer)
     old, new = as_maps(before[key][0]), as_maps(after[key][0])

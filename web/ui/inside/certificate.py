@@ -3,6 +3,7 @@
 from pyscript import window
 from ui import dom
 from ui.inside import parts
+from ui.worker import EngineError
 
 MOST, ALL = 12, 4000  # terms written out at first, and when all are asked for
 
@@ -23,7 +24,7 @@ class Certificate:
         dom.listen(close, "click", lambda event: self.close())
         self.levels = dom.make("ol", "", self.box, class_="levels")
         self.path, self.answers, self.all, self.model = [], [], set(), ""
-        self.fresh, self.came_from = False, None
+        self.fresh, self.came_from, self.refused = False, None, ""
         dom.listen(self.levels, "click", self._click)
 
     def read(self, text: str) -> None:
@@ -73,17 +74,22 @@ class Certificate:
 
     async def update(self, model: str, blank: bool):
         """Ask for every level again; gives the deepest answer, or None."""
-        self.box.hidden, self.model = not self.path, model
+        self.box.hidden, self.model, self.refused = not self.path, model, ""
         if not self.path:
             self.levels.replaceChildren()
             return None
         answers = []
         for level, (layer, index) in enumerate(list(self.path)):
             most = ALL if level in self.all else MOST
-            answers.append(
-                await self.host.ask("certificate", model=model, layer=layer, index=index, most=most, blank=blank)
-            )
+            about = {"model": model, "layer": layer, "index": index, "most": most, "blank": blank}
+            try:
+                answers.append(await self.host.ask("certificate", **about))
+            except EngineError:  # another network has been chosen, or the address names what no network has
+                self._cut(level, model)
+                break
         self.answers = answers
+        if not answers:
+            return None
         deepest = len(answers) - 1
         self.levels.innerHTML = "".join([_level(k, answer, self.path, deepest) for k, answer in enumerate(answers)])
         if self.fresh:
@@ -94,6 +100,15 @@ class Certificate:
                 title.scrollIntoView(window.JSON.parse('{"block": "nearest"}'))
             self.host.say(answers[-1].spoken, 150)
         return answers[-1]
+
+    def _cut(self, level: int, model: str) -> None:
+        """What this network does not have is folded up again, with all that stood below it."""
+        self.refused = f"{model} has no number {parts.address(*self.path[level])}: what was unfolded from it is closed."
+        self.path = self.path[:level]
+        self.box.hidden = not self.path
+        if self.box.hidden:
+            self.levels.replaceChildren()
+        self.host.remember()
 
     def _click(self, event) -> None:
         button = event.target.closest("button")

@@ -37,34 +37,35 @@ class Compare:
         dom.make("summary", "All probabilities", more)
         self.shares = dom.make("div", "", more, class_="scroll", tabindex="0", role="group", aria_label="Probabilities")
 
-    def follow(self, told, model: str, layer: str, number: int) -> None:
-        """`told`: the table as it is; `layer`, `number`: the one whose map is shown, -1 for what changed most."""
-        self._shares(told)
+    def follow(self, told, model: str, layer: str, number: int, blank: bool) -> None:
+        """`told`: the table as it is; `layer`, `number`: the one whose map is shown, -1 for what changed most; `blank`:
+        nothing is drawn, both networks see zeros."""
+        self._shares(told, "This drawing" if not blank else "An empty pad")
         self.box.hidden = not list(told.changes)
-        self.wanted = (model, layer, number, told.version, self.host.version())
+        self.wanted = (model, layer, number, told.version, self.host.version(), blank)
         if not self.box.hidden and layer and not self.running:
             self.running = True
             dom.run(self._ask())
 
-    def _shares(self, told) -> None:
+    def _shares(self, told, image: str) -> None:
         classes, rows, best = list(told.classes), [], []
         for shares in (told.before.values, told.after.values):
             k = max(range(len(classes)), key=lambda k: shares[k])
             best.append(f"{classes[k]}, {dom.percent(shares[k], 2)}")
-        self.answers.textContent = f"This drawing: {best[0]} in the original, {best[1]} in the changed network."
+        self.answers.textContent = f"{image}: {best[0]} in the original, {best[1]} in the changed network."
         for k, name in enumerate(classes):
             before, after = told.before.values[k], told.after.values[k]
             bar = f'<i class="k" style="--s:{after:.3f}"></i>'
             rows.append((name, dom.percent(before, 2), dom.percent(after, 2), bar))
-        self.shares.innerHTML = parts.table(("This drawing", "original", "changed", ""), rows, "Probabilities")
+        self.shares.innerHTML = parts.table((image, "original", "changed", ""), rows, "Probabilities")
 
     async def _ask(self) -> None:
         try:
             done = None
             while done != self.wanted and self.box.isConnected:
                 done = self.wanted
-                model, layer, number = done[0], done[1], done[2]
-                self._show(await self.host.ask("compared", model=model, layer=layer, number=number))
+                about = {"model": done[0], "layer": done[1], "number": done[2], "blank": done[5]}
+                self._show(await self.host.ask("compared", **about))
                 self.box.setAttribute("data-version", f"{done[3]} {done[4]}")
         except (EngineError, EngineGoneError) as error:
             self.words.textContent = parts.reason(error)

@@ -11,6 +11,7 @@ from ui.worker import EngineError, EngineGoneError
 
 REST = 200  # ms without another edit before the accuracy is measured
 STEPS = 200  # of the slider of a weight
+FINITE = 1e300
 
 
 def fresh() -> dict:
@@ -56,13 +57,18 @@ async def ready(host, laid: dict, model: str, say=None):
     return found.name, ""
 
 
+def blank(host) -> bool:
+    """Whether the networks see zeros: weights can be changed, and their accuracy measured, without a drawing."""
+    return host.pad.kind() == "blank"
+
+
 async def lay(host, laid: dict, model: str):
     """The table as the address says; its answer."""
     name, _ = await ready(host, laid, model)
     if laid["fresh"]:
         laid["fresh"] = False
-        return await host.ask("edited", model=name, action="again", edits=laid["did"])
-    told = await host.ask("table", model=name)
+        return await host.ask("edited", model=name, action="again", edits=laid["did"], blank=blank(host))
+    told = await host.ask("table", model=name, blank=blank(host))
     did = told.edits or ("-" if list(told.changes) else "")
     if did != laid["did"]:  # another model has been chosen, with a table of its own
         laid["did"] = did
@@ -86,8 +92,10 @@ class Operate:
         """What to ask for each drawing."""
         if self.laid["fresh"]:
             self.laid["fresh"] = False
-            return "edited", {"model": self.model, "action": "again", "edits": self.laid["did"]}
-        return "table", {"model": self.model}
+            again = {"model": self.model, "action": "again", "edits": self.laid["did"]}
+            again["blank"] = blank(self.host)
+            return "edited", again
+        return "table", {"model": self.model, "blank": blank(self.host)}
 
     async def prepare(self) -> None:
         """Before the question: the copy that takes any size may have to be made."""
@@ -130,15 +138,18 @@ class Operate:
         self.offer = dom.make("button", "", into, type="button", class_="button outlined", data_testid="table-offer")
         self.offer.hidden = True
         dom.listen(self.offer, "click", lambda event: dom.run(self._take_offer()))
-        label = dom.make("label", "Layer ", dom.make("div", "", into, class_="transport"))
+        self.chooser = dom.make("div", "", into, class_="transport")
+        label = dom.make("label", "Layer ", self.chooser)
         self.layers = dom.make("select", "", label, data_testid="table-layer")
         dom.listen(self.layers, "change", lambda event: self._choose(self.layers.value))
         bench = dom.make("div", "", into, class_="bench")  # what is changed and what that does, side by side
         self.editor = dom.make("div", "", bench, class_="editor", data_testid="table-editor")
         self.compare = Compare(bench, self.host)
         self.changes = dom.make("ol", "", into, class_="changes", data_testid="table-changes")
+        self.changes.hidden = True
         words = "These are more changes than an address holds: they are lost when the page is loaded anew."
         self.long = dom.make("p", words, into, class_="view-note", data_testid="table-long")
+        self.long.hidden = True
         self.measured = dom.make("p", "", into, class_="words", role="status", data_testid="table-measured")
         self.flipped = dom.make("div", "", into, class_="flipped")
         Sizes(into, self.host, self.network)
@@ -199,7 +210,9 @@ class Operate:
             self._picked(names)
         self.layer = self.layer if self.layer in names else (names[0] if names else "")
         self.layers.value = self.layer
-        self._say(answer.refused or self.no_copy)
+        nothing = "" if names else f"{self.network.model} has no kernel, pooling or activation that could be changed."
+        self._say(answer.refused or self.no_copy or nothing)
+        self.chooser.hidden = not names
         self.free.hidden = not answer.free
         self.offer.hidden = not answer.offer
         for action in ("undo", "redo"):
@@ -207,6 +220,7 @@ class Operate:
             self.buttons[action].setAttribute("aria-disabled", "false" if words else "true")
             self.buttons[action].setAttribute("title", words or "")
         changes = list(answer.changes)
+        self.buttons["reset"].setAttribute("aria-disabled", "false" if changes else "true")
         self.open_button.setAttribute("aria-disabled", "false" if changes else "true")
         self.changes.innerHTML = "".join([f"<li>{change}</li>" for change in changes])
         self.changes.hidden = not changes
@@ -226,7 +240,7 @@ class Operate:
     def _compare(self) -> None:
         """The map of the kernel in the editor, or of what changed most."""
         number = self.kernel if self.layer and self._row().kind == "Conv2D" else -1
-        self.compare.follow(self.answer, self.model, self.layer, number)
+        self.compare.follow(self.answer, self.model, self.layer, number, blank(self.host))
 
     def _remember(self, answer) -> None:
         """The address follows what was done."""
@@ -351,9 +365,10 @@ class Operate:
                 field = dom.make("input", "", dom.make("td", "", line), type="text", inputmode="decimal")
                 field.setAttribute("aria-label", f"Weight in row {i + 1}, column {j + 1}")
                 field.setAttribute("data-testid", f"weight-{i}-{j}")
-                field.value = f"{value:.3f}"
+                _fill(field, value)
                 dom.listen(field, "change", _weigher(self, field, [self.kernel, self.channel, i, j]))
                 dom.listen(field, "focus", _placer(self, i, j))
+                dom.listen(field, "keydown", _leaver(field))
                 self.fields.append(field)
 
     def _slider(self, told, shape) -> None:
@@ -394,9 +409,10 @@ class Operate:
                 value, self.wish = self.wish, None
                 at = self.place[0] * self.columns + self.place[1]
                 about = {"layer": self.layer, "index": [self.kernel, self.channel] + self.place, "value": value}  # noqa: RUF005
+                about["blank"] = blank(self.host)
                 answer = await self.host.ask("edited", model=self.model, action="weight", joined=True, **about)
                 self.built = f"{self.layer} {self.kernel} {self.channel} {answer.version}"  # the slider stays in hand
-                self.fields[at].value = f"{value:.3f}"
+                _fill(self.fields[at], value)
                 self.update(answer, False)
         except (EngineError, EngineGoneError) as error:
             self._say(parts.reason(error))
@@ -409,7 +425,8 @@ class Operate:
 
     async def _edit(self, action: str, arguments: dict) -> None:
         try:
-            answer = await self.host.ask("edited", model=self.model, action=action, **arguments)
+            about = {"model": self.model, "action": action, "blank": blank(self.host)}
+            answer = await self.host.ask("edited", **about, **arguments)
         except (EngineError, EngineGoneError) as error:
             self._say(parts.reason(error))
             return
@@ -500,13 +517,33 @@ def _placer(page, row: int, column: int):
     return lambda event: page.put_slider(row, column)
 
 
+def _fill(field, value: float) -> None:
+    """Write a weight into its field, which falls back to it where something else is typed that is no number."""
+    field.value = field.defaultValue = f"{value:.3f}"
+
+
+def _leaver(field):
+    """Escape takes back what has been typed, before it leads back out of the view."""
+
+    def pressed(event) -> None:
+        if event.key == "Escape" and field.value != field.defaultValue:
+            event.preventDefault()
+            field.value = field.defaultValue
+
+    return pressed
+
+
 def _weigher(page, field, index: list):
     def changed(event) -> None:
         text = field.value.strip().replace(",", ".").replace(parts.MINUS, "-")
         try:
             value = float(text)
+            if not -FINITE < value < FINITE:  # "nan" and "inf" are words of Python's
+                raise ValueError
         except ValueError:
-            page._say(f"{field.value} is not a number; the weight stays.")
+            typed = f"\u201c{field.value}\u201d" if text else "An empty field"
+            page._say(f"{typed} is not a number; the weight stays.")
+            field.value = field.defaultValue
             return
         page.edit("weight", {"layer": page.layer, "index": index, "value": value})
 

@@ -15,7 +15,7 @@ class Overview:
 
     def __init__(self, go, network, opened) -> None:
         self.go, self.network, self.canvases, self.lists = go, network, {}, {}
-        self.opened, self.said = opened, {}
+        self.opened, self.said, self.heads = opened, {}, {}
 
     def build(self, into) -> None:
         """Everything that does not change with the drawing."""
@@ -34,8 +34,15 @@ class Overview:
         self._costs(None)
         dom.listen(box, "toggle", lambda event: self.opened(self) if box.open else None)
 
+    def focus(self, layer: str) -> None:
+        """The keyboard comes back to the layer that one has looked at."""
+        if layer in self.heads:
+            window.early.focus(self.heads[layer])
+
     def _step(self, into, row) -> None:
-        head = dom.make("button", row.name, into, type="button", class_="step-name", data_testid="step-" + row.name)
+        head = self.heads[row.name] = dom.make(
+            "button", row.name, into, type="button", class_="step-name", data_testid="step-" + row.name
+        )
         dom.listen(head, "click", lambda event: self.go(row.name, []))
         dom.make("span", f"{row.title}, {parts.size(row.shape)}", into, class_="step-shape")
         if row.shape.length == 1 and row.shape[0] <= FEW:

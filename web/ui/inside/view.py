@@ -31,6 +31,7 @@ _s: dict = {
     "channel": -1,
     "page": None,
     "built": "",  # what the page was built for
+    "from": "",  # the layer one comes from
     "fresh": False,  # a place one has just gone to: the keyboard follows
     "wanted": 0,
     "done": 0,
@@ -147,6 +148,7 @@ def repaint() -> None:
 def go(layer: str, index) -> None:
     """Another place, which Back leads away from again."""
     _s["tab"] = ""
+    _s["from"] = _s["layer"]
     _s["layer"], _s["cell"], _s["channel"], _s["fresh"] = layer, [int(k) for k in index], -1, True
     _s["host"].remember(True)
     want()
@@ -302,9 +304,14 @@ async def _show() -> None:
     if _s["tab"] == "table":
         _s["star"] = False
     if _s["star"]:  # after a reload the table is laid again
-        model = (await operate.lay(host, _s["laid"], model)).name
+        told = await operate.lay(host, _s["laid"], model)
         if _s["done"] != _s["wanted"]:  # one has gone elsewhere while it was made
             return
+        if told.free or list(told.changes):
+            model = told.name
+        else:  # another model lies there unchanged
+            _s["star"] = False
+            host.remember()
     if _s["network"] is None or _s["network"].model != model:
         _s["network"] = await host.ask("network", model=model)
         _s["built"] = ""
@@ -314,6 +321,9 @@ async def _show() -> None:
     whole = row is not None and len(_s["cell"]) == row.shape.length
     kind = _s["tab"] or ("whole" if row is None else f"{_s['layer']} {'cell' if whole else 'layer'}")
     key = f"{model} {kind}"
+    if blank and _s["tab"] == "why":
+        _nothing()
+        return
     if key != _s["built"]:
         _s["built"] = key
         _build(row, whole)
@@ -321,16 +331,13 @@ async def _show() -> None:
         if _s["done"] != _s["wanted"]:  # one of them has led elsewhere
             return
     _marks()
-    if _s["tab"] and blank:
-        _say("Draw a digit first: there is nothing to explain yet.")
-        return
     _s["whole"] = whole
     if _s["tab"] == "table":
         await _s["page"].prepare()
         if _s["done"] != _s["wanted"]:
             return
     name, arguments = _wanted(row, whole)
-    if not _s["tab"]:
+    if not _s["tab"]:  # the table sees to it itself
         arguments["blank"] = blank
     answer = _given(name, arguments, model)
     if answer is None:
@@ -338,6 +345,8 @@ async def _show() -> None:
         answer = await host.ask(name, **arguments)
     await _fill(answer)
     deepest = await _s["certificate"].update(model, blank)
+    if _s["certificate"].refused:
+        _say(_s["certificate"].refused)
     shown = deepest if deepest is not None else answer if whole else None
     _outline(shown)
     _s["root"].setAttribute("data-version", str(version))
@@ -345,8 +354,10 @@ async def _show() -> None:
     _s["root"].setAttribute("data-shown", f"{kind} {place}" if place else kind)
     if _s["fresh"] and _s["done"] == _s["wanted"]:  # else one has gone on meanwhile: the keyboard follows there
         _s["fresh"] = False
-        if (row is not None or _s["tab"]) and deepest is None:
+        if deepest is None and (row is not None or _s["tab"]):
             _s["page"].focus()
+        elif deepest is None and _s["from"]:
+            _s["page"].focus(_s["from"])
         if whole:
             host.say(answer.spoken, LATER)
 
@@ -361,6 +372,18 @@ async def _fill(answer) -> None:
         await dom.turn()
     if split:
         page.below(answer)
+
+
+def _nothing() -> None:
+    """Why without a drawing: what was said of an earlier one goes with it."""
+    _say("Draw a digit first: there is nothing to explain yet.")
+    _marks()
+    if _s["built"]:
+        if _s["built"].endswith(" why"):
+            _s["pick"] = _s["page"].picked()
+        _leave()
+        _s["body"].replaceChildren()
+        _s["built"] = ""
 
 
 def _given(name: str, arguments: dict, model: str):

@@ -47,10 +47,8 @@ def division(made: Explanation, place: Callable[[int], str]) -> Answer | None:
     own, best = int(made.details["position"]), int(np.argmax(made.terms.values))
     return {
         "largest": made.details["largest"],
-        "at": best,
         "place": place(best),
         "own": float(made.details["exponentials"][own]),
-        "own_at": own,
         "sum": made.details["sum"],
         "share": made.total,
     }

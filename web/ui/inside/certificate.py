@@ -32,6 +32,8 @@ class Certificate:
         for part in text.split("~") if text else []:
             layer, _, index = part.partition(":")
             self.path.append((layer, parts.parsed(index)))
+        if self.host.asked:
+            self.fresh, self.came_from = True, window.document.activeElement
 
     def written(self) -> str:
         """The path for an address."""
@@ -190,12 +192,11 @@ def _term(answer, term, place: int, chosen) -> tuple:
 
 def _divided(answer) -> list:
     """The last steps of a softmax: what was taken off each score, the sum of the exponentials, and the division."""
-    by = answer.division
-    own = f"{_fine(by.own)} \u00f7 {parts.number(by.sum, 4)}"
+    by, total = answer.division, parts.number(answer.division.sum, 4)
     return [
-        (f"the largest: {answer.source}, {by.place}", parts.number(by.largest, 4), "", "", ""),
-        ("<b>sum</b> of the exponentials", "", "", "", parts.number(by.sum, 4)),
-        (f"<b>{answer.place}</b>: its exponential \u00f7 the sum = {own}", "", "", "", f"<b>{_fine(by.share)}</b>"),
+        (f"the largest, {by.place}", parts.number(by.largest, 4), "", "", ""),
+        ("<b>sum</b>", "", "", "", total),
+        (f"<b>{answer.place}</b>", _fine(by.own), "\u00f7", total, f"<b>{_fine(by.share)}</b>"),
     ]
 
 

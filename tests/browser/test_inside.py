@@ -323,7 +323,7 @@ def test_axe_finds_nothing_inside(inside: Any, axe: str, scheme: str) -> None:
         places = ["conv2 layer 3", "conv4 cell 3.0.0", "pool1 cell 2.4.4", "flatten1 cell 9", "softmax1 cell 7"]
         for place in places if scheme == "light" else places[:2]:
             layer, kind, cell = place.split(" ")
-            more = "&of=conv4:3.0.0" if layer == "conv4" else ""
+            more = f"&of={layer}:{cell}" if layer in ("conv4", "softmax1") else ""
             page.evaluate(f"location.hash = '#inside?layer={layer}&cell={cell}{more}'")
             at(inside, place)
             if kind == "cell" and layer == "conv4":

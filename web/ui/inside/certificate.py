@@ -149,7 +149,7 @@ def _level(level: int, answer, path, deepest: int) -> str:
         rows.append(("<b>sum</b>", "", "", "", f"<b>{parts.signed(answer.total, 4)}</b>"))
     if answer.kind == "softmax":
         rows += _divided(answer)
-        heads = ("Made of", "value", "", "less the largest", "exponential")
+        heads = ("Made of", "value", "", f"{parts.MINUS} largest", "exponential")
     else:
         gives = "product" if answer.has_weights else "value"
         heads = ("Made of", "value", "", "weight" if answer.has_weights else "", gives)
@@ -195,7 +195,7 @@ def _divided(answer) -> list:
     by, total = answer.division, parts.number(answer.division.sum, 4)
     return [
         (f"the largest, {by.place}", parts.number(by.largest, 4), "", "", ""),
-        ("<b>sum</b>", "", "", "", total),
+        ("<b>sum</b> of the exponentials", "", "", "", total),
         (f"<b>{answer.place}</b>", _fine(by.own), "\u00f7", total, f"<b>{_fine(by.share)}</b>"),
     ]
 

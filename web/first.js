@@ -62,6 +62,14 @@ function read(model, without) {
 const percent = (share) => `${(Math.floor(share * 1000 + 1e-6) / 10).toFixed(1)} %`; // cut: only certainty is 100 %
 const milliseconds = (ms) => (ms < 0.1 ? "<0.1 ms" : ms < 100 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`);
 
+// As ui/asked.py: a probability leads to how it was made; without a text it leads nowhere.
+function asks(link, model, k, text) {
+  link.innerHTML = text.replace(" %", "<span> %</span>"); // slim columns have the unit in their heading
+  const said = { href: `#inside?model=${model}&layer=probabilities&cell=${k}&of=probabilities:${k}`,
+    "aria-label": `How ${text} for ${k < 10 ? k : "none of them"} was made` };
+  for (const [name, value] of Object.entries(said)) text ? link.setAttribute(name, value) : link.removeAttribute(name);
+}
+
 // As ui/answer.py, ui/bars.py and ui/seen.py show a reading of one digit; they find it as they would have left it.
 function paint(reading) {
   const place = reading.blank ? null : reading.places[0], numeral = find("answer");
@@ -70,14 +78,17 @@ function paint(reading) {
   Object.assign(numeral.dataset, { digit: place ? place.digit : "", version: pad.version(), early: place ? "yes" : "no" });
   find("answer-note").textContent = place ? reading.sentence : "Python is on its way. You can draw already.";
   const best = place && place.verdict === "none" ? 10 : place ? place.digit : -1;
-  find("share").innerHTML = place
-    ? `${percent(best === 10 ? place.none : place.probabilities[best])} <span>${WORDS[place.verdict]}</span>` : "";
+  const [link, word] = find("share").children;
+  asks(link, reading.model, best, place ? percent(best === 10 ? place.none : place.probabilities[best]) : "");
+  word.textContent = place ? WORDS[place.verdict] : "";
   find("origin").textContent = place
     ? `${reading.model} on Compiled SIMD, ${milliseconds(reading.ms)}, before Python has loaded` : "";
-  Array.from(find("bars").children, (meter, k) => {
+  Array.from(find("bars").children, (line, k) => {
+    const [meter, number] = line.children;
     const share = !place ? 0 : k < 10 ? place.probabilities[k] : place.none;
     const text = place && (k < 10 || reading.rejects) ? percent(share) : "";
-    meter.lastElementChild.innerHTML = text.replace(" %", "<span> %</span>");
+    asks(number, reading.model, k, text);
+    number.tabIndex = k === best ? 0 : -1;
     meter.style.setProperty("--share", share.toFixed(4));
     meter.setAttribute("aria-valuenow", (100 * share).toFixed(2));
     meter.setAttribute("aria-valuetext", text || (place ? "this model has no such class" : "no reading"));

@@ -34,15 +34,17 @@ LONG_HOLD = LONG_SECOND.replace("wait > 300", "wait === 150")
 RECORD = """
 () => {
   const find = (name) => document.getElementById(name), states = (window.states = []), spoken = (window.spoken = []);
+  const link = (a) => [a.textContent, a.getAttribute("href"), a.getAttribute("aria-label"), a.tabIndex];
   const bars = () => Array.from(document.querySelectorAll("#bars [role=meter]"), (bar) => [
-    bar.lastElementChild.textContent, bar.dataset.first, Number(bar.style.getPropertyValue("--share")).toFixed(3)]);
+    link(bar.nextElementSibling), bar.dataset.first, Number(bar.style.getPropertyValue("--share")).toFixed(3)]);
   const inked = () => {
     const canvas = document.querySelector("[data-testid=seen]");
     return canvas.getContext("2d").getImageData(0, 0, 28, 28).data.reduce((sum, value) => sum + value, 0);
   };
   const words = () => ["answer", "answer-note", "share"].map((name) => find(name).textContent);
   const verdict = () => [find("answer").dataset.verdict, find("origin").textContent !== ""];
-  const note = () => states.push(JSON.stringify([...words(), ...verdict(), inked(), bars()]));
+  const all_of = () => [...words(), link(find("share").firstElementChild), ...verdict(), inked(), bars()];
+  const note = () => states.push(JSON.stringify(all_of()));
   const all = {subtree: true, childList: true, characterData: true, attributes: true};
   note();
   for (const name of ["verdict", "bars", "stages"]) new MutationObserver(note).observe(find(name), all);
@@ -132,6 +134,24 @@ def test_a_first_answer_is_python_s_and_is_handed_over_without_a_flicker(new_des
     desk.page.wait_for_timeout(600)
     assert desk.page.evaluate("spoken.length") <= 1  # said once, be it before or after the handover
     assert desk.page.evaluate("document.getElementById('live').textContent") == "Sure: a 7."
+
+
+def test_a_probability_leads_to_how_it_was_made_before_python_is_here(new_desk: Callable[..., Any]) -> None:
+    desk = new_desk()
+    go, script = held(desk), held(desk, "**/vendor/pyscript/core.js")
+    desk.open(ready=False)
+    first_ready(desk)
+    desk.stroke(SEVEN)
+    desk.page.wait_for_function(EARLY)
+    drawn = desk.flat()
+    desk.get("share-of").press("Enter")
+    assert "of=probabilities:7" in desk.page.url  # by the link alone
+    script()
+    desk.page.wait_for_selector("html[data-view=inside]", timeout=60_000)
+    desk.get("inside-note").filter(has_text="Python is on its way.").wait_for()
+    go()
+    desk.get("level-0").locator("h4", has_text="softmax1, number 8 (7)").wait_for(timeout=60_000)
+    assert desk.flat() == drawn
 
 
 def test_what_is_fetched_before_the_first_answer(

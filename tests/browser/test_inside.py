@@ -191,6 +191,105 @@ def test_pooling_side_by_side_and_the_other_steps(inside: Any) -> None:
     assert "digits has no layer called dense1.linear" in inside.get("inside-note").inner_text()
 
 
+def test_play_is_one_loop_and_back_leads_to_where_it_stopped(inside: Any) -> None:
+    page = inside.page
+    page.evaluate("location.hash = '#inside?layer=conv1&cell=2.0.0'")
+    at(inside, "conv1 cell 2.0.0")
+    inside.get("lens-speed").select_option("3.0")
+    page.evaluate(
+        """() => {
+          const play = document.querySelector("[data-testid=lens-play]");
+          window.begun = performance.now();
+          for (let press = 0; press < 5; press++) play.click();
+        }"""
+    )
+    stands = "Number(document.querySelector('[data-testid=lens-scrub]').value)"
+    page.wait_for_function(f"{stands} >= 4")
+    # four steps with three pauses of a third of a second between; several loops need less, however slow the machine
+    took = page.evaluate("performance.now() - begun")
+    assert took >= 900, took
+    play = inside.get("lens-play")
+    assert (play.inner_text(), play.get_attribute("aria-pressed")) == ("Pause", "true")
+    inside.get("view-article").click()
+    page.wait_for_function("document.documentElement.dataset.view === 'article'")
+    page.go_back()
+    page.wait_for_function("document.documentElement.dataset.view === 'inside'")
+    column = int(page.url.partition("cell=2.0.")[2].split("&")[0])
+    assert column >= 4
+    at(inside, f"conv1 cell 2.0.{column}")
+    assert (play.inner_text(), play.get_attribute("aria-pressed")) == ("Play", "false")
+    play.click()
+    page.wait_for_function(f"{stands} > {column}")
+    play.click()  # and paused, the address follows
+    page.wait_for_function(f"location.hash.includes('cell=2.0.' + {stands}) && {stands} > {column}")
+    inside.get("crumb-all").click()
+    at(inside, "whole")
+
+
+def test_a_percentage_leads_to_how_it_was_made(inside: Any) -> None:
+    page = inside.page
+    inside.get("view-draw").click()
+    page.wait_for_function("document.documentElement.dataset.view === 'draw'")
+    inside.rested()
+    numbers_of_bars, share = page.locator("#bars .bar-number"), inside.shares()[7]
+    assert (
+        numbers_of_bars.nth(7).get_attribute("aria-label")
+        == f"How {numbers_of_bars.nth(7).inner_text()} for 7 was made"
+    )
+    numbers_of_bars.nth(7).click()
+    at(inside, "softmax1 cell 7")
+    level = inside.get("level-0")
+    level.wait_for()
+    assert level.locator("h4").inner_text().startswith("softmax1, number 8 (7): ")
+    rows = [row.split("\t") for row in level.locator("tbody tr").all_inner_texts()]
+    scores, (largest, total, own) = rows[:-3], rows[-3:]
+    assert all(row[0].startswith("dense1, number ") and row[0].endswith(")") for row in scores)
+    assert largest[0] == "the largest, number 8 (7)" and largest[1] == scores[0][1]
+    for row in scores:
+        value, shifted, made = (read(row[k]) for k in (1, 3, 4))
+        assert shifted == pytest.approx(value - read(largest[1]), abs=2e-4)
+        assert made == pytest.approx(2.718281828459045**shifted, rel=0.06, abs=1e-4)
+    assert read(total[4]) == pytest.approx(sum(read(row[4]) for row in scores), abs=1e-3)
+    assert own[0] == "number 8 (7)" and own[2] == "\u00f7" and own[3] == total[4]
+    assert read(own[4]) == pytest.approx(read(own[1]) / read(own[3]), abs=1e-4)
+    assert read(own[4]) == pytest.approx(share / 100, abs=1e-4)
+    page.go_back()
+    page.wait_for_function("document.documentElement.dataset.view === 'draw'")
+
+    assert page.locator("#bars .bar-number[tabindex='0']").count() == 1  # one stop for the tab key
+    page.locator("#bars .bar-number[tabindex='0']").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Home")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label').endsWith(' for 0 was made')")
+    page.keyboard.press("Enter")
+    at(inside, "softmax1 cell 0")
+    page.wait_for_function("document.activeElement.classList.contains('level-title')")
+    title = level.locator("h4").inner_text()
+    assert title.startswith("softmax1, number 1 (0): ")
+    assert 0 < read(title.split(": ")[1]) < 0.01  # however small, it is not "0.0000"
+    inside.get("share-of").click()  # the answer stands beside this view, too
+    at(inside, "softmax1 cell 7")
+    level.locator("h4", has_text="number 8 (7)").wait_for()
+    inside.get("tab-why").click()
+    at(inside, "why")
+    assert inside.get("certificate").is_hidden()
+    score, probability = inside.get("why-words").locator("[data-cell]").all()
+    for number, layer in ((score, "dense1"), (probability, "softmax1")):
+        number.click()
+        level.locator("h4", has_text=f"{layer}, number 8 (7)").wait_for()
+        assert read(level.locator("h4 b").inner_text()) == pytest.approx(said(number.inner_text()), abs=0.006)
+
+
+def read(text: str) -> float:
+    """A number as the page writes it."""
+    return float(text.replace("\u2212", "-"))
+
+
+def said(text: str) -> float:
+    """The same, or a percentage."""
+    return read(text.removesuffix(" %")) / (100 if text.endswith("%") else 1)
+
+
 def test_a_link_leads_back_to_the_same_number(inside: Any, new_desk: Callable[..., Any]) -> None:
     page = inside.page
     inside.get("step-conv1").click()
@@ -224,7 +323,7 @@ def test_axe_finds_nothing_inside(inside: Any, axe: str, scheme: str) -> None:
         places = ["conv2 layer 3", "conv4 cell 3.0.0", "pool1 cell 2.4.4", "flatten1 cell 9", "softmax1 cell 7"]
         for place in places if scheme == "light" else places[:2]:
             layer, kind, cell = place.split(" ")
-            more = "&of=conv4:3.0.0" if layer == "conv4" else ""
+            more = f"&of={layer}:{cell}" if layer in ("conv4", "softmax1") else ""
             page.evaluate(f"location.hash = '#inside?layer={layer}&cell={cell}{more}'")
             at(inside, place)
             if kind == "cell" and layer == "conv4":
@@ -503,3 +602,18 @@ def test_each_of_several_digits_has_its_field_on_the_pad(inside: Any) -> None:
             }""",
             arg=place == 0,
         )
+    share = said(inside.get("share-of").inner_text())
+    for place in (0, 1):  # the answer's share is that of its weakest digit, whichever is looked at
+        inside.get(f"inside-place-{place}").click()
+        page.locator(f"[data-testid=inside-place-{place}][aria-pressed=true]").wait_for()
+        inside.get("share-of").click()
+        page.wait_for_function(SHOWN + ".startsWith('softmax1 cell ')")
+        page.wait_for_function(
+            """(share) => {
+              const made = document.querySelector('[data-testid=level-0] h4 b');
+              return made && Math.abs(Number(made.textContent) - share) < 0.001;
+            }""",
+            arg=share,
+        )
+        page.go_back()
+        page.wait_for_function(SHOWN + ".startsWith('conv1 cell 0.')")

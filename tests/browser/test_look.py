@@ -59,6 +59,15 @@ def test_no_width_scrolls_sideways(desk: Any, width: int) -> None:
         for name in ("pad", "undo", "clear", "image", "theme", "help"):
             box = desk.get(name).bounding_box()
             assert box["width"] >= 24 and box["height"] >= 24 and box["x"] >= 0 and box["x"] + box["width"] <= width
+        links = desk.page.evaluate(
+            """[...document.querySelectorAll("a.asked")].map((link) => {
+                const box = link.getBoundingClientRect();
+                return [box.width, box.height, box.left, innerWidth - box.right];
+            })"""
+        )
+        assert len(links) == 12  # the answer's and the eleven bars'
+        for wide, high, left, right in links:
+            assert wide >= 24 and high >= 24 and left >= 0 and right >= 0
         pad = desk.get("pad").bounding_box()
         assert pad["width"] == pytest.approx(pad["height"], abs=1)
     finally:
@@ -142,7 +151,7 @@ def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
     desk.rested()
     desk.page.locator(".skip").focus()
     order = []
-    for _ in range(12):
+    for _ in range(13):
         desk.page.keyboard.press("Tab")
         order.append(
             desk.page.evaluate(
@@ -153,7 +162,7 @@ def test_focus_is_visible_and_follows_the_reading_order(desk: Any) -> None:
                 }"""
             )
         )
-    tools = ["meant", "pad", "undo", "redo", "clear", "eraser", "width"]
+    tools = ["share-of", "meant", "pad", "undo", "redo", "clear", "eraser", "width"]
     assert [name for name, *_ in order] == ["view-draw", "view-inside", "view-article", "theme", "help", *tools]
     assert all(kind == "solid" and width == "2px" for _, kind, width in order)
 

@@ -161,6 +161,31 @@ def test_a_certificate_leads_from_a_probability_to_a_pixel(session: views.Sessio
     assert 'model.explain(image, "input"' in told["python"]
 
 
+def test_a_probabilitys_certificate_says_what_is_divided_by_what(session: views.Session) -> None:
+    for model, layer in (("digits", "dense1"), ("ann", "dense2")):
+        scores = np.float64(session.model(model).trace(session.image()[None, None])["logits"][0])
+        told = ask(session, "certificate", model=model, layer="probabilities", index=[7])
+        assert told["place"] == "number 8 (7)" and "number 8 (7)" in told["spoken"]
+        assert {term["place"] for term in told["terms"]} == {
+            f"number {k + 1} ({name})" for k, name in enumerate(ask(session, "network", model=model)["classes"])
+        }
+        shared, best = told["division"], int(scores.argmax())
+        assert shared["largest"] == scores.max()
+        assert shared["place"] == f"number {best + 1} ({'none' if best == 10 else best})"
+        assert shared["own"] == pytest.approx(np.exp(scores[7] - scores.max()), rel=1e-12)
+        assert shared["sum"] == pytest.approx(np.exp(scores - scores.max()).sum(), rel=1e-12)
+        assert shared["sum"] == pytest.approx(sum(term["gives"] for term in told["terms"]) + told["rest_sum"])
+        for term in told["terms"]:
+            assert term["shifted"] == term["value"] - shared["largest"]
+            assert term["gives"] == pytest.approx(np.exp(term["shifted"]), rel=1e-12)
+        assert (
+            shared["own"] / shared["sum"] == shared["share"] == told["total"] == pytest.approx(told["value"], rel=1e-5)
+        )
+        neuron = ask(session, "certificate", model=model, layer=layer, index=[7])
+        assert neuron["place"] == "number 8 (7)" and neuron["division"] is None
+        assert "(" not in neuron["terms"][0]["place"]  # what it reads are no classes
+
+
 def test_a_program_is_plain_numpy(session: views.Session) -> None:
     text = ask(session, "program", model="cnn-small", layer="conv1", index=[0, 3, 4])["text"]
     assert "import numpy as np" in text and "handlens" not in text

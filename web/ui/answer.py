@@ -1,7 +1,7 @@
 """The answer: one large numeral or a whole number, how sure, and the core's sentence beside it."""
 
 from pyscript import window
-from ui import dom
+from ui import asked, dom
 from ui.worker import TITLES
 
 BLANK = "Draw a digit, 0 to 9."
@@ -9,6 +9,19 @@ WORDS = {"sure": "sure", "likely": "likely", "unsure": "unsure", "none": "no dig
 
 _numeral, _share, _note = dom.find("answer"), dom.find("share"), dom.find("answer-note")
 _origin, _arrival, _again = dom.find("origin"), dom.find("arrival"), dom.find("again")
+_of, _word = _share.children
+_state: dict = {"reading": None}
+
+
+def setup(look_at) -> None:
+    """`look_at(number)`: a number's share is that of the digit it hangs on, which is then looked at."""
+
+    def before() -> None:
+        reading = _state["reading"]
+        if reading is not None and reading.weakest != reading.chosen:
+            look_at(reading.weakest)
+
+    asked.setup(_of, before)
 
 
 def sentence(reading) -> str:
@@ -16,17 +29,24 @@ def sentence(reading) -> str:
     return BLANK if reading.blank else reading.sentence
 
 
-def _certainty(reading) -> str:
+def _certainty(reading) -> None:
     """The share behind the verdict and its word; of a number that of the digit it hangs on."""
     place = reading.places[reading.weakest]
     where = ""
     if len(reading.places) > 1 and place.verdict != "sure":
         where = f"<i> in place {reading.weakest + 1}</i>"
-    return f"{dom.percent(place.share())} <span>{WORDS[place.verdict]}{where}</span>"
+    asked.show(_of, reading.model, 10 if place.verdict == "none" else place.digit, dom.percent(place.share()))
+    _word.innerHTML = WORDS[place.verdict] + where
+
+
+def _no_share() -> None:
+    asked.show(_of, "", 0, "")
+    _word.textContent = _origin.textContent = ""
 
 
 def show(reading, backend: str) -> None:
     """Put a reading on the page."""
+    _state["reading"] = None if reading.blank else reading
     _numeral.textContent = reading.text
     _numeral.setAttribute("data-verdict", reading.verdict)
     _numeral.setAttribute("data-count", str(min(6, len(reading.places))))
@@ -35,9 +55,9 @@ def show(reading, backend: str) -> None:
     _numeral.setAttribute("data-early", "yes" if reading.early and not reading.blank else "no")
     _note.textContent = sentence(reading)
     if reading.blank:
-        _share.innerHTML = _origin.textContent = ""
+        _no_share()
         return
-    _share.innerHTML = _certainty(reading)
+    _certainty(reading)
     off = f", without {reading.without.replace(',', ', ')}" if reading.without else ""
     off += ", before Python has loaded" if reading.early else ""
     _origin.textContent = f"{reading.model} on {TITLES[backend]}, {dom.milliseconds(reading.ms)}{off}"
@@ -70,7 +90,7 @@ def _clear() -> None:
     _numeral.textContent = "?"
     for name in ("data-digit", "data-version"):
         _numeral.setAttribute(name, "")
-    _share.textContent = _origin.textContent = ""
+    _no_share()
 
 
 def progress(done: int, total: int) -> str:

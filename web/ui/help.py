@@ -1,6 +1,6 @@
 """The shortcuts, written out from the same objects that make the buttons."""
 
-from ui import actions, dom, sheet, views
+from ui import actions, bars, dom, sheet, views
 from ui.keyboard import KEYS
 
 
@@ -14,7 +14,7 @@ def toggle() -> None:
     for action in actions.actions:
         if action.keys:
             _line(table, [actions.spelled(key) for key in action.keys], action.words)
-    for title, lines in views.keys() + [("On the pad", KEYS)]:  # noqa: RUF005  (not in MicroPython)
+    for title, lines in views.keys() + [("On the pad", KEYS), ("On the probabilities", bars.KEYS)]:  # noqa: RUF005  (not in MicroPython)
         dom.make("h3", title, body)
         table = dom.make("dl", "", body, class_="keys")
         for keys, words in lines:

@@ -368,6 +368,7 @@ reader = Reader(engine, show, settle, lambda: table.chosen)
 
 def make_page() -> None:
     """The drawing, its answer and the tools."""
+    answer.setup(look_at)
     bars.setup()
     places.setup(look_at)
     seen.setup(stage_switched)

@@ -6,7 +6,7 @@ import sys
 from pyscript import window
 
 # In the order of who needs whom: a module's own imports are there when its turn comes. `main` wires them all.
-MODULES = ("dom", "worker", "sheet", "actions", "keyboard", "views", "help", "link", "theme", "bars", "places")
+MODULES = ("dom", "worker", "sheet", "actions", "keyboard", "views", "help", "link", "theme", "asked", "bars", "places")
 MODULES += ("answer", "numbers", "seen", "picture", "gallery", "measured", "backend", "meant", "hand", "models")
 MODULES += ("reader", "strip", "main")
 

@@ -54,6 +54,7 @@ class Host:
         self.engine, self.pad, self.models, self.reader = engine, window.pad, models, reader
         self.choose_model, self.remember, self.opened = choose_model, remember, opened
         self.look_at = look_at
+        self.asked = False  # a number elsewhere on the page has led to the view: the keyboard follows
         self.reading = None  # the last answer; None where nobody has read the drawing yet
 
     def say(self, sentence: str, after_ms: int = 0) -> None:
@@ -174,13 +175,15 @@ async def go(name: str, said: dict) -> None:
         _state["host"].opened()
 
 
-def navigate(name: str, said: dict) -> None:
-    """Open a view from the page; Back returns to where one was."""
-    dom.run(_navigate(name, said))
+def navigate(name: str, said: dict, asked: bool = False) -> None:
+    """Open a view from the page; Back returns to where one was. `asked`: for how a number was made."""
+    dom.run(_navigate(name, said, asked))
 
 
-async def _navigate(name: str, said: dict) -> None:
+async def _navigate(name: str, said: dict, asked: bool) -> None:
+    _state["host"].asked = asked
     await go(name, said)
+    _state["host"].asked = False
     if current() == name:
         _state["host"].remember(True)
 

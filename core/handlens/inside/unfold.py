@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .anatomy import TITLES
+from .anatomy import TITLES, Anatomy
 from .explain import Explanation
 from .program import program as written
-from .session import Answer, Session, question
+from .session import Answer, Session, classes, question
 from .wording import number, place_of
 
 MOST = 12  # terms written out at first
@@ -30,11 +30,36 @@ def order_of(made: Explanation) -> Any:
     return np.argsort(-np.abs(contributions(made)), kind="stable")
 
 
+def named_place(anatomy: Anatomy, key: str, index: Sequence[int]) -> str:
+    """A cell in words, with its class where the row's numbers are the classes: "number 8 (7)"."""
+    words = place_of(index)
+    if key not in {anatomy.row(name) for name in ("logits", "probabilities") if name in anatomy.steps}:
+        return words
+    return f"{words} ({classes(anatomy.model, anatomy.steps[key].shape[-1])[index[-1]]})"
+
+
+def division(made: Explanation, place: Callable[[int], str]) -> Answer | None:
+    """How a softmax made a share of its exponentials: the ``largest`` score (of the cell ``place``), which is taken off
+    each score, this cell's exponential ``own``, the ``sum`` of all, and ``share``, the one by the other. None for other
+    kinds."""
+    if made.kind != "softmax":
+        return None
+    own, best = int(made.details["position"]), int(np.argmax(made.terms.values))
+    return {
+        "largest": made.details["largest"],
+        "place": place(best),
+        "own": float(made.details["exponentials"][own]),
+        "sum": made.details["sum"],
+        "share": made.total,
+    }
+
+
 @question
 async def certificate(
     session: Session, model: str, layer: str, index: Sequence[int], most: int = MOST, blank: bool = False
 ) -> Answer:
-    """How one number was made: its rule, its largest terms with the cells they come from, the rest as one sum."""
+    """How one number was made: its rule, its largest terms with the cells they come from, the rest as one sum; of a
+    softmax also the :func:`division`."""
     anatomy, lens = session.anatomy(model), await session.lens(model, blank)
     key = anatomy.row(layer)
     made = lens.explain(key, tuple(int(k) for k in index))
@@ -43,12 +68,17 @@ async def certificate(
     shown, rest = order[:most], order[most:]
     weights = terms.weights
     field = made.field
+    source = anatomy.row(terms.source) if terms.source else ""
+
+    def place(term: int) -> str:
+        return named_place(anatomy, source, [int(k) for k in terms.indices[term]])
+
     found: dict[str, Any] = {
         "layer": key,
         "kind": made.kind,
         "title": TITLES[made.kind],
         "index": list(made.index),
-        "place": place_of(made.index),
+        "place": named_place(anatomy, key, made.index),
         "rule": made.rule,
         "value": made.value,
         "total": made.total,
@@ -57,19 +87,21 @@ async def certificate(
         "has_bias": bool(made.bias) or made.kind in ("dense", "batch_norm"),
         "has_weights": weights is not None,
         "count": len(terms),
-        "source": anatomy.row(terms.source) if terms.source else "",
+        "source": source,
         "terms": [
             {
                 "index": [int(k) for k in terms.indices[t]],
-                "place": place_of([int(k) for k in terms.indices[t]]),
+                "place": place(t),
                 "value": float(terms.values[t]),
                 "weight": float(weights[t]) if weights is not None else 0.0,
                 "gives": float(gives[t]),
+                **({"shifted": float(terms.values[t] - made.details["largest"])} if made.kind == "softmax" else {}),
                 "outside": bool(terms.outside[t]),
             }
             for t in shown
         ],
         "peak": float(np.abs(gives).max(initial=0.0)),
+        "division": division(made, place),
         "winner": int(made.details.get("winner", -1)),
         "rest_count": len(rest),
         "rest_sum": float(gives[rest].sum()),
@@ -80,7 +112,8 @@ async def certificate(
         "strokes": session.strokes_behind(made.index) if made.kind == "input" else [],
         "python": f'model.explain(image, "{key}", {tuple(made.index)})',
     }
-    found["spoken"] = f"{TITLES[made.kind]} {key}, {found['place']}: {number(made.value)}, made of {len(terms)} terms."
+    said = f"{made.value:.1e}" if 0 < abs(made.value) < 0.005 else number(made.value)  # not "0.00"
+    found["spoken"] = f"{TITLES[made.kind]} {key}, {found['place']}: {said}, made of {len(terms)} terms."
     return found
 
 

@@ -28,11 +28,13 @@ class Certificate:
         dom.listen(self.levels, "click", self._click)
 
     def read(self, text: str) -> None:
-        """The path of an address."""
+        """The path of an address. Where a number elsewhere on the page led here, the keyboard follows."""
         self.path = []
         for part in text.split("~") if text else []:
             layer, _, index = part.partition(":")
             self.path.append((layer, parts.parsed(index)))
+        if self.host.asked:
+            self.fresh, self.came_from = True, window.document.activeElement
 
     def written(self) -> str:
         """The path for an address."""
@@ -149,7 +151,7 @@ class Certificate:
 
 def _level(level: int, answer, path, deepest: int) -> str:
     """Mark-up of one level."""
-    number = parts.number(answer.value, 4)
+    number = _fine(answer.value)
     chosen = path[level + 1] if level < deepest else None
     rows = [_term(answer, term, k, chosen) for k, term in enumerate(answer.terms)]
     if answer.rest_count:
@@ -160,8 +162,12 @@ def _level(level: int, answer, path, deepest: int) -> str:
         rows.append(("bias", "", "", "", parts.signed(answer.bias, 4)))
     if answer.additive:
         rows.append(("<b>sum</b>", "", "", "", f"<b>{parts.signed(answer.total, 4)}</b>"))
-    gives = "product" if answer.has_weights else "exponential" if answer.kind == "softmax" else "value"
-    heads = ("Made of", "value", "", "weight" if answer.has_weights else "", gives)
+    if answer.kind == "softmax":
+        rows += _divided(answer)
+        heads = ("Made of", "value", "", f"{parts.MINUS} largest", "exponential")
+    else:
+        gives = "product" if answer.has_weights else "value"
+        heads = ("Made of", "value", "", "weight" if answer.has_weights else "", gives)
     table = parts.table(heads, rows, "Terms, the largest first") if rows else ""
     field = f"It sees {answer.box_words} of the 28 \u00d7 28."
     ink = _ink(answer)
@@ -192,9 +198,21 @@ def _term(answer, term, place: int, chosen) -> tuple:
     if place == int(answer.winner):
         source += " <b>the largest</b>"
     value = parts.number(term.value, 4)
+    if answer.kind == "softmax":
+        return (source, value, "", parts.number(term.shifted, 4), _fine(term.gives))
     if not answer.has_weights:
-        return (source, value if answer.kind == "softmax" else "", "", "", _fine(term.gives))
+        return (source, "", "", "", _fine(term.gives))
     return (source, value, parts.TIMES, parts.signed(term.weight, 4), parts.signed(term.gives, 4))
+
+
+def _divided(answer) -> list:
+    """The last steps of a softmax: what was taken off each score, the sum of the exponentials, and the division."""
+    by, total = answer.division, parts.number(answer.division.sum, 4)
+    return [
+        (f"the largest, {by.place}", parts.number(by.largest, 4), "", "", ""),
+        ("<b>sum</b> of the exponentials", "", "", "", total),
+        (f"<b>{answer.place}</b>", _fine(by.own), "\u00f7", total, f"<b>{_fine(by.share)}</b>"),
+    ]
 
 
 def _fine(value: float) -> str:

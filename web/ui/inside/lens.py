@@ -17,7 +17,7 @@ class Lens:
     def __init__(self, go, slide, ask, row) -> None:
         self.go, self.slide, self.ask, self.row = go, slide, ask, row
         self.index, self.channel, self.answer = [0, 0, 0], -1, None
-        self.playing, self.pools = False, row.kind in ("max_pool", "avg_pool")
+        self.playing, self.running, self.pools = False, False, row.kind in ("max_pool", "avg_pool")
 
     def question(self) -> tuple:
         """What to ask for each drawing and each step."""
@@ -74,8 +74,8 @@ class Lens:
         self.source.focus()
 
     def leave(self) -> None:
-        """The page goes away."""
-        self.playing = False
+        """The page goes away; it may come back as it is, and then the lens stands still."""
+        self._plays(False)
 
     # -- moving ----------------------------------------------------------------------------------------------
     def _out(self) -> tuple:
@@ -120,18 +120,25 @@ class Lens:
         if _still.matches:  # motion is not wanted: each press is a step
             self._step(1)
             return
-        self.playing = not self.playing
-        self.play.textContent = "Pause" if self.playing else "Play"
-        self.play.setAttribute("aria-pressed", "true" if self.playing else "false")
-        if self.playing:
-            dom.run(self._run())
-        else:
+        self._plays(not self.playing)
+        if not self.playing:
             self.slide(self.index, False)
+        elif not self.running:  # else the loop of the Play before still waits for its next step, and goes on
+            self.running = True
+            dom.run(self._run())
+
+    def _plays(self, yes: bool) -> None:
+        self.playing = yes
+        self.play.textContent = "Pause" if yes else "Play"
+        self.play.setAttribute("aria-pressed", "true" if yes else "false")
 
     async def _run(self) -> None:
-        while self.playing:
-            self._step(1)
-            await asyncio.sleep(1 / float(self.speed.value))
+        try:
+            while self.playing:
+                self._step(1)
+                await asyncio.sleep(1 / float(self.speed.value))
+        finally:
+            self.running = False
 
     # -- showing ---------------------------------------------------------------------------------------------
     def update(self, answer, spoken: bool) -> None:

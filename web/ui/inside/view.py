@@ -2,7 +2,7 @@
 
 import json
 
-from pyscript import document
+from pyscript import document, window
 from ui import dom, views
 from ui.inside import operate, parts
 from ui.inside.certificate import Certificate
@@ -38,6 +38,7 @@ _s: dict = {
     "running": False,
     "refused": "",
     "whole": False,
+    "slid": False,  # the lens has moved on from the cell that the address says
 }
 
 
@@ -81,7 +82,7 @@ def setup(host) -> None:
 
 def open(said: dict) -> None:
     """Show what the address says."""
-    _s["root"].hidden = False
+    _s["root"].hidden = _s["slid"] = False
     _s["layer"], _s["cell"] = said.get("layer", ""), parts.parsed(said.get("cell", ""))
     channel = said.get("channel", "")
     _s["channel"] = int(channel) if channel.isdigit() else -1
@@ -98,6 +99,7 @@ def open(said: dict) -> None:
 
 def close() -> None:
     """Another view is shown."""
+    _address_follows()
     _s["root"].hidden = _s["field"].hidden = True
     _places(None)
     _leave()
@@ -147,6 +149,7 @@ def repaint() -> None:
 # -- going about ---------------------------------------------------------------------------------------------
 def go(layer: str, index) -> None:
     """Another place, which Back leads away from again."""
+    _address_follows()
     _s["tab"] = ""
     _s["from"] = _s["layer"]
     _s["layer"], _s["cell"], _s["channel"], _s["fresh"] = layer, [int(k) for k in index], -1, True
@@ -156,6 +159,7 @@ def go(layer: str, index) -> None:
 
 def _tab_chooser(name: str):
     def chosen(event) -> None:
+        _address_follows()
         _s["certificate"].path = []
         _s["tab"], _s["layer"], _s["cell"], _s["pick"] = name, "", [], ""
         _s["host"].remember(True)
@@ -166,6 +170,7 @@ def _tab_chooser(name: str):
 
 def _look(star: bool) -> None:
     """The copy on the operating table, or the network itself."""
+    _address_follows()
     _s["star"], _s["network"] = star, None
     if _s["tab"] == "table":
         _s["tab"] = ""
@@ -177,16 +182,26 @@ def slide(index, playing: bool) -> None:
     """The lens moves within its layer: the same entry of the history, and not said while it plays."""
     _s["cell"] = list(index)
     _s["channel"] = _s["page"].channel
-    _s["quiet"] = playing
+    _s["slid"] = True
     want()
     if not playing:
         dom.later("slide", LATER, _slid)
 
 
+def _address_follows() -> None:
+    """The cell where the lens stands, in the entry of the history that is about to be left, so that Back leads there.
+
+    Where Back itself has called up another view, the entry is that one's already.
+    """
+    if _s["slid"] and window.location.hash.startswith("#inside"):
+        _s["host"].remember()
+    _s["slid"] = False
+
+
 def _slid() -> None:
     if views.current() != "inside":
         return
-    _s["host"].remember()
+    _address_follows()
     answer = _s["page"].answer if _s["page"] else None
     if answer is not None and hasattr(answer, "spoken"):
         _s["host"].say(answer.spoken)
@@ -194,6 +209,7 @@ def _slid() -> None:
 
 def ask(layer: str, index) -> None:
     """Unfold how a number was made."""
+    _address_follows()
     _s["certificate"].open(layer, index)
 
 

@@ -71,9 +71,10 @@ class Why:
         """Paint what is known at once; occlusion follows, since it reads the drawing some hundred times."""
         self.answer = answer
         self.version += 1
-        name = self.network.classes[int(answer.target)]
-        self.words.textContent = (
-            f"For {name}: score {parts.signed(answer.logit)}, probability {dom.percent(answer.probability)}. "
+        k, names = int(answer.target), self.network.aliases
+        self.words.innerHTML = (
+            f"For {self.network.classes[k]}: score {_asks(names.logits, k, parts.signed(answer.logit))}, "
+            f"probability {_asks(names.probabilities, k, dom.percent(answer.probability))}. "
             "The maps explain the score, before the softmax."
         )
         seen = self.host.reading.seen
@@ -112,6 +113,11 @@ class Why:
             return
         self._map("occlusion", found.map, found.peak, True)
         plate.box.setAttribute("data-version", str(self.host.version()))
+
+
+def _asks(layer: str, k: int, text: str) -> str:
+    """A number of a layer, which can be asked how it was made."""
+    return f'<button type="button" class="num" data-cell="{parts.address(layer, [k])}">{text}</button>'
 
 
 class Flat:

@@ -17,3 +17,21 @@ def violations(desk: Any, axe: str) -> list[str]:
 def no_sideways_scroll(desk: Any) -> None:
     width = desk.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert width[0] <= width[1]
+
+
+def unfolded(desk: Any, panel: str, picture: str = "") -> list[list[str]]:
+    """The rows of a panel of numbers, unfolded, once they are those of this picture; each begins with its place."""
+    box = desk.get(panel)
+    if box.get_attribute("open") is None:
+        box.locator("summary").first.click()
+    if picture:
+        desk.get(panel + "-choice").select_option(picture)
+    desk.page.wait_for_function(
+        """([panel, picture]) => {
+          const caption = document.querySelector(`[data-testid="${panel}"] caption`);
+          return caption && (!picture || caption.textContent === picture);
+        }""",
+        arg=[panel, picture],
+    )
+    rows = "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.innerText))"
+    return box.locator("table").evaluate(rows)

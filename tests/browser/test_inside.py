@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from looks import no_sideways_scroll, violations
+from looks import no_sideways_scroll, unfolded, violations
 
 SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
 SHOWN = "document.getElementById('inside-view').dataset.shown"
@@ -72,6 +72,7 @@ def test_from_a_drawing_to_one_product_and_back_to_the_pixels(inside: Any, tmp_p
     assert page.locator(".channels > tbody > tr").count() == 16
     inside.get("gallery").press("ArrowRight")
     at(inside, "conv2 layer 1")
+    what_a_kernel_reads_and_makes_as_tables(inside)
     inside.get("gallery").press("Enter")
     page.wait_for_function(SHOWN + ".startsWith('conv2 cell 1.')")
     patch, kernel, product = (numbers(inside, k) for k in range(3))
@@ -108,6 +109,30 @@ def test_from_a_drawing_to_one_product_and_back_to_the_pixels(inside: Any, tmp_p
     inside.get("certificate-close").click()
     inside.get("certificate").wait_for(state="hidden")
     page.go_back()
+
+
+def what_a_kernel_reads_and_makes_as_tables(desk: Any) -> None:
+    """The maps of the source, each slid over, their sum and what follows: each a table, and they agree."""
+    side = int(desk.page.evaluate("document.querySelector('[data-testid=chain-0]').style.aspectRatio.split('/')[0]"))
+    assert side > 8
+    over = [
+        table(unfolded(desk, "layer-figures", f"Slid over pool1, map {channel + 1}"), side) for channel in range(16)
+    ]
+    total = table(unfolded(desk, "layer-figures", "Sum of all channels"), side)
+    for row in (0, side // 2):
+        for column in (1, side - 1):
+            assert total[row][column] == pytest.approx(sum(one[row][column] for one in over), abs=0.1)
+    after = table(unfolded(desk, "layer-figures", "ReLU, relu2"), side)
+    normed = table(unfolded(desk, "layer-figures", "Batch norm, bn2"), side)
+    assert all(max(a, 0) == pytest.approx(b, abs=0.006) for a, b in zip(normed[3], after[3], strict=True))
+    table(unfolded(desk, "layer-figures", "pool1, map 16"))
+    table(unfolded(desk, "layer-figures", "conv2, map 2"), side)
+
+
+def table(rows: list[list[str]], side: int = 0) -> list[list[float]]:
+    """The numbers of a square table, whose rows begin with their place."""
+    assert len(rows) == (side or len(rows)) and all(len(row) == len(rows) + 1 for row in rows)
+    return [[float(text.replace("\u2212", "-")) for text in row[1:]] for row in rows]
 
 
 def test_by_keyboard_alone(inside: Any) -> None:
@@ -176,6 +201,15 @@ def test_pooling_side_by_side_and_the_other_steps(inside: Any) -> None:
         page.evaluate(f"location.hash = '#inside?layer={layer}&cell={cell}'")
         at(inside, f"{layer} cell {cell}")
         assert words in inside.get("inside-body").inner_text()
+        if layer == "relu1":
+            curve = unfolded(inside, "step-figures", "The curve, point by point")
+            assert len(curve) == 121 and float(curve[-1][1]) == float(curve[-1][2]) > 0 == float(curve[0][2])
+            x, y = (table(unfolded(inside, "step-figures", f"{name} of map 2")) for name in ("x", "f(x)"))
+            assert [[max(0, value) for value in line] for line in x] == y
+        if layer == "flatten1":
+            table(unfolded(inside, "step-figures", "pool2, map 5"))
+            listed = unfolded(inside, "step-figures", "flatten1, the list")
+            assert sum(len(row) - 1 for row in listed) == 576
     shares = page.locator(".terms tbody tr td:nth-child(5)").all_inner_texts()[:-1]
     assert sum(float(share.removesuffix(" %")) for share in shares) == pytest.approx(100, abs=0.2)
     inside.get("inside-model").select_option("ann")
@@ -185,10 +219,35 @@ def test_pooling_side_by_side_and_the_other_steps(inside: Any) -> None:
     inside.get("neuron-weights").wait_for()
     inside.get("gallery").press("Enter")
     at(inside, "dense1.linear cell 0")
-    assert page.locator(".terms tbody tr").count() == 41  # forty terms, and the others as one
+    every_term_of_a_neuron(inside)
     inside.get("inside-model").select_option("digits")
     at(inside, "whole")  # which has no such layer
     assert "digits has no layer called dense1.linear" in inside.get("inside-note").inner_text()
+
+
+def every_term_of_a_neuron(desk: Any) -> None:
+    """Forty terms and the others as one; all of them when asked for, for each neuron and drawing."""
+    terms, button = desk.page.locator(".terms tbody tr"), desk.get("all-terms")
+    assert terms.count() == 41 and "744 smaller terms" in terms.nth(40).inner_text()
+    assert button.inner_text() == "Show all 784 terms"
+    rest = number(terms.nth(40).locator("td").nth(5).inner_text())
+    button.click()
+    desk.page.wait_for_selector(".terms[data-terms=all]")
+    cells = desk.page.locator(".terms tbody").evaluate("(t) => [...t.rows].map((r) => r.cells[5].innerText)")
+    products = [number(text) for text in cells]
+    assert len(products) == 784 and [abs(p) for p in products] == sorted(map(abs, products), reverse=True)
+    assert sum(products[40:]) == pytest.approx(rest, abs=0.2)  # three decimals are shown
+    table(unfolded(desk, "step-figures", "Value \u00d7 weight over input"), 28)
+    desk.get("mover").press("ArrowRight")
+    at(desk, "dense1.linear cell 1")
+    desk.page.wait_for_selector(".terms[data-terms=all]")
+    assert terms.count() == 784
+    button.click()
+    assert terms.count() == 41
+
+
+def number(text: str) -> float:
+    return float(text.replace("\u2212", "-"))
 
 
 def test_a_link_leads_back_to_the_same_number(inside: Any, new_desk: Callable[..., Any]) -> None:
@@ -260,6 +319,8 @@ def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     page.wait_for_selector("[data-testid=why-occlusion][data-version]", timeout=30_000)
     inside.get("why-target").select_option("1")
     page.wait_for_function("document.querySelector('[data-testid=why-words]').textContent.startsWith('For 1:')")
+    for picture in ("What the network sees", "Saliency", "Its sign", "Grad-CAM", "Occlusion"):
+        table(unfolded(inside, "why-figures", picture), 28)
     worth = inside.get("worth-rows")
     worth.locator("tr", has_text="all ").wait_for()
     inside.get("worth-layer").select_option("conv1")
@@ -304,6 +365,10 @@ def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     assert inside.get("table-changes").locator("li").count() == 1  # nothing was changed
     inside.get("compare").wait_for()
     assert "7, " in inside.get("compare-answers").inner_text()
+    before, after, moved = (
+        table(unfolded(inside, "compare-figures", name)) for name in ("Original", "Changed", "Difference")
+    )
+    assert after[5][5] - before[5][5] == pytest.approx(moved[5][5], abs=0.02)
     page.wait_for_function("document.querySelector('[data-testid=compare-words]').textContent.startsWith('pool1')")
     inside.get("table-undo").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
@@ -315,11 +380,14 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     page = inside.page
     inside.get("step-conv1").click()
     at(inside, "conv1 layer")
-    inside.get("made").locator("summary").click()
+    inside.get("made").locator("> summary").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=made] figure').length === 8")
     assert "Nearest to" in inside.get("made").inner_text()
-    inside.get("excited").locator("summary").click()
+    inside.get("excited").locator("> summary").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=excited] figure').length > 3", timeout=60_000)
+    pictures = inside.get("excited-figures-choice").locator("option").all_inner_texts()
+    pixels = [table(unfolded(inside, "excited-figures", name), 28) for name in pictures[:2]]
+    assert len(pictures) == 9 and pixels[0] != pixels[1] and all(0 < max(map(max, one)) <= 1 for one in pixels)
     inside.get("by-cosine").check()
     inside.get("matched").wait_for(timeout=60_000)
     figures = inside.get("excited").locator("figcaption").all_inner_texts()

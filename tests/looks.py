@@ -1,4 +1,4 @@
-"""What several tests look at: the axe rules, and whether a page scrolls sideways."""
+"""What several tests look at: the axe rules, what scrolls sideways, where "Look inside" stands, its tables."""
 
 from __future__ import annotations
 
@@ -17,3 +17,44 @@ def violations(desk: Any, axe: str) -> list[str]:
 def no_sideways_scroll(desk: Any) -> None:
     width = desk.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert width[0] <= width[1]
+
+
+def unfolded(desk: Any, panel: str, picture: str = "") -> list[list[str]]:
+    """The rows of a panel of numbers, unfolded, once they are those of this picture; each begins with its place."""
+    box = desk.get(panel)
+    if box.get_attribute("open") is None:
+        box.locator("summary").first.click()
+    if picture:
+        desk.get(panel + "-choice").select_option(picture)
+    desk.page.wait_for_function(
+        """([panel, picture]) => {
+          const caption = document.querySelector(`[data-testid="${panel}"] caption`);
+          return caption && (!picture || caption.textContent === picture);
+        }""",
+        arg=[panel, picture],
+    )
+    rows = "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.innerText))"
+    return box.locator("table").evaluate(rows)
+
+
+def at(desk: Any, place: str) -> None:
+    """Wait until the view shows a place, as "layer cell", for the drawing as it stands."""
+    desk.page.wait_for_function(
+        """(place) => {
+          const root = document.getElementById("inside-view");
+          return root && root.dataset.version === String(pad.version()) && root.dataset.shown === place;
+        }""",
+        arg=place,
+        timeout=30_000,
+    )
+
+
+def table(rows: list[list[str]], side: int = 0) -> list[list[float]]:
+    """The numbers of a square table, whose rows begin with their place."""
+    assert len(rows) == (side or len(rows)) and all(len(row) == len(rows) + 1 for row in rows)
+    return [[read(text) for text in row[1:]] for row in rows]
+
+
+def read(text: str) -> float:
+    """A number as the page writes it."""
+    return float(text.replace("\u2212", "-"))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from looks import at
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
 
 # Nothing of the browser's own may go to the network while a test watches what the page asks for.
@@ -26,6 +27,7 @@ QUIET = (
 )
 READY = 120_000  # ms; Pyodide starts in seconds, but a laden machine may take its time
 CELLS = 28
+A_SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
 
 Points = Sequence[tuple[float, float]]
 
@@ -313,3 +315,17 @@ def axe(root: Any) -> str:
     if not file.is_file():
         pytest.fail("axe-core is not installed; run `python3 build/make.py setup`")
     return file.read_text("utf-8")
+
+
+@pytest.fixture
+def inside(desk: Any) -> Iterator[Any]:
+    """The shared desk with a seven, the view open; afterwards back at the drawing."""
+    desk.stroke(A_SEVEN)
+    desk.rested()
+    desk.get("view-inside").click()
+    at(desk, "whole")
+    yield desk
+    if desk.get("inside-model").input_value() != "digits":
+        desk.get("inside-model").select_option("digits")
+    desk.get("view-draw").click()
+    desk.page.wait_for_function("document.documentElement.dataset.view === 'draw'")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from looks import no_sideways_scroll, violations
+from looks import no_sideways_scroll, unfolded, violations
 
 
 @pytest.fixture
@@ -122,6 +122,23 @@ def test_figures_follow_the_drawing(reading: Any) -> None:
     for name in ("several", "channels", "fields", "whole", "polarity"):
         figure(reading, name)
     says(reading.page.locator("figure[data-live=whole]"), "The answer: 7, ")
+    pictures_have_their_numbers(reading)
+
+
+def pictures_have_their_numbers(desk: Any) -> None:
+    """Each a table, unfolded on demand."""
+    drawn, exchanged = (unfolded(desk, "polarity-figures", name) for name in ("As drawn", "Exchanged"))
+    for one, other in zip(drawn, exchanged, strict=True):
+        assert len(one) == len(other) == len(drawn) + 1 == 29
+        assert all(float(a) + float(b) == pytest.approx(1, abs=0.011) for a, b in zip(one[1:], other[1:], strict=True))
+    sheet = unfolded(desk, "sizes-figures")
+    assert len(sheet) == 40 and all(len(row) == 41 for row in sheet)
+    names = desk.get("whole-figures-choice")
+    assert names.is_hidden()  # folded
+    table = unfolded(desk, "whole-figures")
+    assert len(table) == 26 and len(table[0]) == 27  # the first map of the first kernels
+    last = unfolded(desk, "whole-figures", names.locator("option").last.text_content())
+    assert len(last) == 10 and sum(float(row[1]) for row in last) == pytest.approx(1, abs=0.01)
 
 
 def test_places_have_addresses(reading: Any) -> None:

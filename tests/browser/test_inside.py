@@ -7,41 +7,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from looks import no_sideways_scroll, violations
+from looks import at, no_sideways_scroll, read, table, unfolded, violations
 
 SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
 SHOWN = "document.getElementById('inside-view').dataset.shown"
-
-
-@pytest.fixture
-def inside(desk: Any) -> Iterator[Any]:
-    """The shared desk with a seven, the view open; afterwards back at the drawing."""
-    desk.stroke(SEVEN)
-    desk.rested()
-    desk.get("view-inside").click()
-    at(desk, "whole")
-    yield desk
-    if desk.get("inside-model").input_value() != "digits":
-        desk.get("inside-model").select_option("digits")
-    desk.get("view-draw").click()
-    desk.page.wait_for_function("document.documentElement.dataset.view === 'draw'")
-
-
-def at(desk: Any, place: str) -> None:
-    """Wait until the view shows a place, as "layer cell", for the drawing as it stands."""
-    desk.page.wait_for_function(
-        """(place) => {
-          const root = document.getElementById("inside-view");
-          return root && root.dataset.version === String(pad.version()) && root.dataset.shown === place;
-        }""",
-        arg=place,
-        timeout=30_000,
-    )
 
 
 def numbers(desk: Any, table: int) -> list[float]:
@@ -72,6 +46,7 @@ def test_from_a_drawing_to_one_product_and_back_to_the_pixels(inside: Any, tmp_p
     assert page.locator(".channels > tbody > tr").count() == 16
     inside.get("gallery").press("ArrowRight")
     at(inside, "conv2 layer 1")
+    what_a_kernel_reads_and_makes_as_tables(inside)
     inside.get("gallery").press("Enter")
     page.wait_for_function(SHOWN + ".startsWith('conv2 cell 1.')")
     patch, kernel, product = (numbers(inside, k) for k in range(3))
@@ -108,6 +83,24 @@ def test_from_a_drawing_to_one_product_and_back_to_the_pixels(inside: Any, tmp_p
     inside.get("certificate-close").click()
     inside.get("certificate").wait_for(state="hidden")
     page.go_back()
+
+
+def what_a_kernel_reads_and_makes_as_tables(desk: Any) -> None:
+    """The maps of the source, each slid over, their sum and what follows: each a table, and they agree."""
+    side = int(desk.page.evaluate("document.querySelector('[data-testid=chain-0]').style.aspectRatio.split('/')[0]"))
+    assert side > 8
+    over = [
+        table(unfolded(desk, "layer-figures", f"Slid over pool1, map {channel + 1}"), side) for channel in range(16)
+    ]
+    total = table(unfolded(desk, "layer-figures", "Sum of all channels"), side)
+    for row in (0, side // 2):
+        for column in (1, side - 1):
+            assert total[row][column] == pytest.approx(sum(one[row][column] for one in over), abs=0.1)
+    after = table(unfolded(desk, "layer-figures", "ReLU, relu2"), side)
+    normed = table(unfolded(desk, "layer-figures", "Batch norm, bn2"), side)
+    assert all(max(a, 0) == pytest.approx(b, abs=0.006) for a, b in zip(normed[3], after[3], strict=True))
+    table(unfolded(desk, "layer-figures", "pool1, map 16"))
+    table(unfolded(desk, "layer-figures", "conv2, map 2"), side)
 
 
 def test_by_keyboard_alone(inside: Any) -> None:
@@ -176,6 +169,15 @@ def test_pooling_side_by_side_and_the_other_steps(inside: Any) -> None:
         page.evaluate(f"location.hash = '#inside?layer={layer}&cell={cell}'")
         at(inside, f"{layer} cell {cell}")
         assert words in inside.get("inside-body").inner_text()
+        if layer == "relu1":
+            curve = unfolded(inside, "step-figures", "The curve, point by point")
+            assert len(curve) == 121 and float(curve[-1][1]) == float(curve[-1][2]) > 0 == float(curve[0][2])
+            x, y = (table(unfolded(inside, "step-figures", f"{name} of map 2")) for name in ("x", "f(x)"))
+            assert [[max(0, value) for value in line] for line in x] == y
+        if layer == "flatten1":
+            table(unfolded(inside, "step-figures", "pool2, map 5"))
+            listed = unfolded(inside, "step-figures", "flatten1, the list")
+            assert sum(len(row) - 1 for row in listed) == 576
     shares = page.locator(".terms tbody tr td:nth-child(5)").all_inner_texts()[:-1]
     assert sum(float(share.removesuffix(" %")) for share in shares) == pytest.approx(100, abs=0.2)
     inside.get("inside-model").select_option("ann")
@@ -185,7 +187,7 @@ def test_pooling_side_by_side_and_the_other_steps(inside: Any) -> None:
     inside.get("neuron-weights").wait_for()
     inside.get("gallery").press("Enter")
     at(inside, "dense1.linear cell 0")
-    assert page.locator(".terms tbody tr").count() == 41  # forty terms, and the others as one
+    every_term_of_a_neuron(inside)
     inside.get("inside-model").select_option("digits")
     at(inside, "whole")  # which has no such layer
     assert "digits has no layer called dense1.linear" in inside.get("inside-note").inner_text()
@@ -280,14 +282,30 @@ def test_a_percentage_leads_to_how_it_was_made(inside: Any) -> None:
         assert read(level.locator("h4 b").inner_text()) == pytest.approx(said(number.inner_text()), abs=0.006)
 
 
-def read(text: str) -> float:
-    """A number as the page writes it."""
-    return float(text.replace("\u2212", "-"))
-
-
 def said(text: str) -> float:
     """The same, or a percentage."""
     return read(text.removesuffix(" %")) / (100 if text.endswith("%") else 1)
+
+
+def every_term_of_a_neuron(desk: Any) -> None:
+    """Forty terms and the others as one; all of them when asked for, for each neuron and drawing."""
+    terms, button = desk.page.locator(".terms tbody tr"), desk.get("all-terms")
+    assert terms.count() == 41 and "744 smaller terms" in terms.nth(40).inner_text()
+    assert button.inner_text() == "Show all 784 terms"
+    rest = read(terms.nth(40).locator("td").nth(5).inner_text())
+    button.click()
+    desk.page.wait_for_selector(".terms[data-terms=all]")
+    cells = desk.page.locator(".terms tbody").evaluate("(t) => [...t.rows].map((r) => r.cells[5].innerText)")
+    products = [read(text) for text in cells]
+    assert len(products) == 784 and [abs(p) for p in products] == sorted(map(abs, products), reverse=True)
+    assert sum(products[40:]) == pytest.approx(rest, abs=0.2)  # three decimals are shown
+    table(unfolded(desk, "step-figures", "Value \u00d7 weight over input"), 28)
+    desk.get("mover").press("ArrowRight")
+    at(desk, "dense1.linear cell 1")
+    desk.page.wait_for_selector(".terms[data-terms=all]")
+    assert terms.count() == 784
+    button.click()
+    assert terms.count() == 41
 
 
 def test_a_link_leads_back_to_the_same_number(inside: Any, new_desk: Callable[..., Any]) -> None:
@@ -351,107 +369,6 @@ def test_a_click_on_the_strip_opens_that_map(desk: Any) -> None:
     desk.page.wait_for_function("document.documentElement.dataset.view === 'draw'")
 
 
-def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
-    page = inside.page
-    inside.get("tab-why").click()
-    at(inside, "why")
-    assert "For 7: score" in inside.get("why-words").inner_text()
-    page.wait_for_selector("[data-testid=why-occlusion][data-version]", timeout=30_000)
-    inside.get("why-target").select_option("1")
-    page.wait_for_function("document.querySelector('[data-testid=why-words]').textContent.startsWith('For 1:')")
-    worth = inside.get("worth-rows")
-    worth.locator("tr", has_text="all ").wait_for()
-    inside.get("worth-layer").select_option("conv1")
-    inside.page.wait_for_selector("[data-testid=worth][data-layer=conv1]")
-    rows = [row.split("\t") for row in worth.locator("tbody tr").all_inner_texts()]
-    whole = float(rows[0][1].replace("\u2212", "-"))
-    for row in rows[1:]:  # the change is that of the score, the largest fall first
-        score, change = (float(text.replace("\u2212", "-")) for text in row[1:3])
-        assert score == pytest.approx(whole + change, abs=0.011)
-    kernel = rows[1][0].split()[1]
-    worth.locator("[data-kernel]").first.click()
-    at(inside, f"conv1 layer {int(kernel) - 1}")
-    page.go_back()
-    at(inside, "why")
-    assert violations(inside, axe) == [], "why"
-    inside.get("tab-table").click()
-    at(inside, "table")
-    field = inside.get("weight-2-2")
-    field.wait_for()
-    before = field.input_value()
-    field.fill("9")
-    field.press("Enter")
-    page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 1")
-    page.wait_for_function("document.querySelector('[data-testid=weight-2-2]').value === '9.000'")
-    page.wait_for_function(
-        "document.querySelector('[data-testid=table-measured]').textContent.includes('test images,')", timeout=60_000
-    )
-    assert "lost" in inside.get("table-measured").inner_text()
-    assert violations(inside, axe) == [], "table"
-    page.set_viewport_size({"width": 320, "height": 640})
-    no_sideways_scroll(inside)
-    page.set_viewport_size({"width": 1280, "height": 900})
-    inside.get("table-look").click()
-    at(inside, "whole")
-    assert inside.get("changed-copy").get_attribute("aria-pressed") == "true"
-    inside.get("tab-table").click()
-    at(inside, "table")
-    inside.get("table-layer").select_option("pool1")
-    inside.get("table-stride").wait_for()
-    inside.get("table-stride").select_option("3")
-    page.wait_for_function("document.querySelector('[data-testid=table-refused]').textContent.length > 20")
-    assert inside.get("table-changes").locator("li").count() == 1  # nothing was changed
-    inside.get("compare").wait_for()
-    assert "7, " in inside.get("compare-answers").inner_text()
-    page.wait_for_function("document.querySelector('[data-testid=compare-words]').textContent.startsWith('pool1')")
-    inside.get("table-undo").click()
-    page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
-    inside.get("table-layer").select_option("conv1")
-    page.wait_for_function(f"document.querySelector('[data-testid=weight-2-2]')?.value === '{before}'")
-
-
-def test_the_table_without_a_drawing_and_with_what_is_no_weight(inside: Any) -> None:
-    page = inside.page
-    inside.get("tab-why").click()
-    inside.get("why-words").wait_for()
-    inside.get("clear").click()
-    page.wait_for_function("document.getElementById('inside-view').textContent.includes('Draw a digit first')")
-    assert inside.get("inside-body").inner_text() == ""  # what was said of the seven has gone with it
-    inside.get("tab-table").click()
-    field = inside.get("weight-1-1")
-    field.wait_for()
-    assert inside.get("inside-note").inner_text() == "Nothing is drawn: the network sees zeros."
-    assert not inside.get("table-long").is_visible()
-    kept, refused = field.input_value(), inside.get("table-refused")
-    for typed, said in (
-        ("nan", "\u201cnan\u201d is not"),
-        ("1e400", "\u201c1e400\u201d is not"),
-        ("", "An empty field is not"),
-    ):
-        field.fill(typed)
-        field.press("Enter")
-        page.wait_for_function(
-            "([said]) => document.querySelector('.refused').textContent.startsWith(said)", arg=[said]
-        )
-        assert field.input_value() == kept
-    field.fill("3e38")  # every value behind it would overflow
-    field.press("Enter")
-    page.wait_for_function("document.querySelector('.refused').textContent.startsWith('a weight from')")
-    assert refused.inner_text() == "a weight from -10000 to 10000 is needed; got 3e+38"
-    page.wait_for_function("(kept) => document.querySelector('[data-testid=weight-1-1]').value === kept", arg=kept)
-    field.fill("7")
-    field.press("Escape")
-    assert field.input_value() == kept and inside.get("table-layer").is_visible()
-    field.fill("7")
-    field.press("Enter")
-    page.wait_for_function("document.querySelector('[data-testid=compare-answers]').textContent.startsWith('An empty')")
-    inside.get("table-undo").click()
-    page.wait_for_function("(kept) => document.querySelector('[data-testid=weight-1-1]').value === kept", arg=kept)
-    inside.get("inside-model").select_option("linear")
-    page.wait_for_function("document.querySelector('.refused').textContent.startsWith('linear has no kernel')")
-    assert not inside.get("table-layer").is_visible()
-
-
 def test_another_model_closes_what_it_does_not_have_and_the_keyboard_comes_back(inside: Any) -> None:
     page = inside.page
     inside.get("step-softmax1").click()
@@ -469,116 +386,6 @@ def test_another_model_closes_what_it_does_not_have_and_the_keyboard_comes_back(
     page.keyboard.press("Escape")
     at(inside, "whole")
     page.wait_for_function("document.activeElement.dataset.testid === 'step-dense1'")
-
-
-def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
-    page = inside.page
-    inside.get("step-conv1").click()
-    at(inside, "conv1 layer")
-    inside.get("made").locator("summary").click()
-    page.wait_for_function("document.querySelectorAll('[data-testid=made] figure').length === 8")
-    assert "Nearest to" in inside.get("made").inner_text()
-    inside.get("excited").locator("summary").click()
-    page.wait_for_function("document.querySelectorAll('[data-testid=excited] figure').length > 3", timeout=60_000)
-    inside.get("by-cosine").check()
-    inside.get("matched").wait_for(timeout=60_000)
-    figures = inside.get("excited").locator("figcaption").all_inner_texts()
-    best = float(figures[0].split()[-1].replace("\u2212", "-"))
-    others = [float(text.split(", ")[1].replace("\u2212", "-")) for text in figures[1:]]
-    assert -1 <= best <= 1 and others == sorted(others, reverse=True) and 0.5 < others[0] <= 1
-    assert "The match alone" in inside.get("excited").inner_text().replace("the match alone", "The match alone")
-    inside.get("tab-table").click()
-    at(inside, "table")
-    inside.get("sizes").locator("summary").click()
-    inside.get("feed").click()
-    page.wait_for_function("document.querySelector('[data-testid=sized] .refused')")
-    assert "28" in inside.get("sized").inner_text() and "40" in inside.get("sized").inner_text()
-    inside.get("feed-any").click()
-    page.wait_for_function(
-        "document.querySelector('[data-testid=sized]').textContent.includes('It reads')", timeout=90_000
-    )
-    inside.get("help").click()
-    assert "comes back" in page.locator("#sheet").inner_text()
-    page.keyboard.press("Escape")
-    at(inside, "table")  # the dialog took it
-
-
-def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reload(new_desk: Callable[..., Any]) -> None:
-    desk = new_desk().open("#inside?model=cnn-small&tab=table&pick=conv1-3-0-1-2")
-    page = desk.page
-    desk.stroke(SEVEN)
-    at(desk, "table")
-    assert desk.get("table-kernel").input_value() == "4"
-    slider = desk.get("table-slider")
-    assert slider.get_attribute("aria-label") == "Weight in row 2, column 3"
-    slider.fill("0.5")
-    slider.fill("0.9")
-    changes = desk.get("table-changes").locator("li")
-    changes.filter(has_text="conv1 kernel 4, row 2, column 3").filter(has_text="to 0.90").wait_for()
-    assert changes.count() == 1  # drawn along a scale: one step to undo
-    page.wait_for_selector("[data-testid=compare][data-version]")
-    assert "conv1, map 4 of 8. 1 of its 8 maps has changed." in desk.get("compare-words").inner_text()
-    desk.get("table-stride").select_option("2")
-    desk.get("table-refused").filter(has_text="64 numbers, but dense1 has weights for the 400").wait_for()
-    desk.get("table-offer").click()
-    changes.filter(has_text="conv1: stride 1 to 2").wait_for()
-    assert changes.count() == 2 and desk.get("table-free").is_visible()
-    measured = desk.get("table-measured")
-    measured.filter(has_text="test images,").wait_for(timeout=60_000)
-    right = measured.inner_text()
-    desk.get("table-look").click()
-    at(desk, "whole")
-    page.evaluate("location.hash += '&layer=conv1&cell=3.4.5'")
-    at(desk, "conv1 cell 3.4.5")
-    shown = desk.get("equation").inner_text()
-    page.reload()
-    desk.ready()
-    at(desk, "conv1 cell 3.4.5")
-    assert desk.get("equation").inner_text() == shown  # of the changed network, on the same drawing
-    assert desk.get("changed-copy").get_attribute("aria-pressed") == "true"
-    desk.get("tab-table").click()
-    at(desk, "table")
-    assert changes.count() == 2
-    page.reload()
-    desk.ready()
-    at(desk, "table")
-    assert changes.count() == 2 and desk.get("table-kernel").input_value() == "4"
-    measured.filter(has_text="test images,").wait_for(timeout=60_000)
-    assert measured.inner_text() == right
-    another_size_and_another_engine_leave_the_changes(desk)
-    desk.get("table-own").click()
-    page.wait_for_function("document.querySelector('[data-testid=table-free]').hidden")
-    desk.get("tab-why").click()
-    at(desk, "why")
-    desk.get("why-target").select_option("3")
-    words = desk.get("why-words").filter(has_text="For 3:")
-    words.wait_for()
-    told = words.inner_text()
-    page.reload()
-    desk.ready()
-    at(desk, "why")
-    assert words.inner_text() == told and desk.get("why-target").input_value() == "3"
-
-
-def another_size_and_another_engine_leave_the_changes(desk: Any) -> None:
-    """The copy of a size that one asks for is not the one on the table, and a new engine is told what was done."""
-    desk.get("sizes").locator("summary").click()
-    desk.get("side").fill("48")
-    desk.get("feed-any").click()
-    desk.get("sized").filter(has_text="It reads 7").wait_for(timeout=60_000)
-    changes = desk.get("table-changes").locator("li")
-    desk.get("table-zero").click()
-    changes.nth(2).wait_for()
-    desk.page.evaluate("document.querySelector('script[type=py]').xworker.terminate()")
-    desk.stroke([(5, 24), (6, 24)])
-    desk.page.wait_for_selector("html[data-engine=failed]", timeout=60_000)
-    desk.get("again").click()
-    desk.ready()
-    desk.get("undo").click()
-    at(desk, "table")
-    desk.get("table-undo").click()
-    desk.page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 2")
-    assert desk.get("table-redo").get_attribute("title").startswith("conv1 kernel 4: silenced")
 
 
 def test_each_of_several_digits_has_its_field_on_the_pad(inside: Any) -> None:

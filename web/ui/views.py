@@ -16,8 +16,8 @@ from ui import dom
 from ui.worker import EngineError
 
 # In the order of who needs whom.
-INSIDE = ("parts", "plate", "worth", "why", "kernels", "layer", "lens", "steps", "overview", "certificate")
-INSIDE += ("compare", "sizes", "operate", "view")
+INSIDE = ("figures", "parts", "plate", "worth", "why", "kernels", "layer", "lens", "terms", "steps", "overview")
+INSIDE += ("certificate", "compare", "sizes", "operate", "view")
 ARTICLE = ("kit", "neurons", "images", "kernels", "layers", "view")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
@@ -36,7 +36,7 @@ VIEWS = {
     "article": {
         "title": "Article",
         "module": "ui.article.view",
-        "files": ["ui/article/" + name + ".py" for name in ARTICLE],
+        "files": ["ui/inside/figures.py"] + ["ui/article/" + name + ".py" for name in ARTICLE],
         "styles": ["style/dock.css", "style/article.css"],
     },
 }
@@ -85,6 +85,11 @@ def setup(host) -> None:
             navigate(link.getAttribute("href")[1:], {})
 
     dom.listen(_links, "click", clicked)
+
+
+def host():
+    """What the views may use, for a part of one that asks for itself."""
+    return _state["host"]
 
 
 def current() -> str:

@@ -70,12 +70,18 @@ class Polarity(Figure):
     def build(self) -> None:
         row = dom.make("div", "", self.body, class_="live-row")
         self.maps = [Map(row, words, 128) for words in ("As drawn", "Black and white", "Exchanged")]
+        self.figures = self.tables("These pictures as numbers")
 
     def show(self, data) -> None:
         for k, part in enumerate(self.maps):
             row = data.rows[k]
             words = row.name[0].upper() + row.name[1:]
             part.paint(row.image, False, 1, 0, f"{words}: {kit.answer(row)}")
+        self.figures.update()
+
+    def pictures(self) -> list:
+        """Each kind of ink as a table."""
+        return [kit.numbers_of(row.name[0].upper() + row.name[1:], row.image) for row in self.data.rows]
 
 
 class Permuted(Figure):
@@ -122,6 +128,7 @@ class Sizes(Figure):
         row = dom.make("div", "", self.body, class_="live-row")
         self.map = Map(row, "The sheet", 160)
         self.list = dom.make("dl", "", row, class_="said")
+        self.figures = self.tables("The sheet as numbers")
 
     def show(self, data) -> None:
         self.map.paint(data.image, False, 1, 0, f"The sheet, {data.side} × {data.side} pixels")
@@ -131,6 +138,11 @@ class Sizes(Figure):
             kind = "refused" if row.refused else "read"
             lines.append(f'<dt>{TITLES[row.name]}</dt><dd class="{kind}">{said}</dd>')
         self.list.innerHTML = "".join(lines)
+        self.figures.update()
+
+    def pictures(self) -> list:
+        """The sheet as a table."""
+        return [kit.numbers_of("The sheet", self.data.image)]
 
 
 FIGURES = {"counts": Counts, "polarity": Polarity, "permuted": Permuted, "sizes": Sizes}

@@ -7,6 +7,7 @@ import json
 
 from pyscript import document, window
 from ui import dom
+from ui.inside.figures import Figures, Grid
 
 MINUS, TIMES, THIN = "\u2212", "\u00d7", "\u202f"
 
@@ -84,6 +85,15 @@ class Figure:
 
     def show(self, data) -> None:
         """Bring the numbers up to date."""
+
+    def pictures(self) -> list:
+        """The numbers of the pictures shown."""
+        return []
+
+    def tables(self, title: str):
+        """A folded panel for the numbers of the pictures."""
+        pictures = lambda: self.pictures() if self.data is not None else ""  # noqa: E731
+        return Figures(self.body, title, pictures, self.name + "-figures")
 
     def ask(self) -> None:
         """The visitor has changed something."""
@@ -223,6 +233,11 @@ def table(heads, rows) -> str:
         cells = "".join([f"<td>{text}</td>" for text in row[1:]])
         lines.append(f'<tr><th scope="row">{row[0]}</th>{cells}</tr>')
     return f'<table class="counts"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def numbers_of(words: str, array):
+    """A packed array (H, W) as a table."""
+    return Grid(words, array.values, array.shape[0], array.shape[1])
 
 
 class Map:

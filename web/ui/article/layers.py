@@ -3,6 +3,7 @@
 from ui import dom
 from ui.article import kit
 from ui.article.kit import Figure, Map
+from ui.inside.figures import Grid, Lines
 
 
 class Fields(Figure):
@@ -206,6 +207,7 @@ class Whole(Figure):
     def build(self) -> None:
         self.list = dom.make("div", "", self.body, class_="whole")
         self.parts, self.names = [], ""
+        self.figures = self.tables("These pictures as numbers")
         self.line = dom.make("p", "", self.body, class_="live-total")
 
     def show(self, data) -> None:
@@ -233,7 +235,21 @@ class Whole(Figure):
                 self.parts.append([dom.make("canvas", "", box, role="img") for _ in range(count)])
         for row, canvases in zip(data.rows, self.parts):  # noqa: B905
             self.paint(row, canvases)
+        self.figures.update()
         self.line.textContent = f"The answer: {kit.answer(data)}."
+
+    def pictures(self) -> list:
+        """Every map of every layer as a table, a vector as a list."""
+        found = []
+        for row in self.data.rows:
+            shape, values = row.shape, row.values.values
+            if shape.length == 1:
+                found.append(Lines(f"{row.layer}, {shape[0]} numbers", (("value", values),)))
+                continue
+            for k in range(shape[0]):
+                words = f"{row.layer}, map {k + 1}" if shape[0] > 1 else row.layer
+                found.append(Grid(words, values, shape[1], shape[2], k))
+        return found
 
     def paint(self, row, canvases) -> None:
         flat = row.shape.length == 1

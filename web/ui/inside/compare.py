@@ -2,6 +2,7 @@
 
 from ui import dom
 from ui.inside import parts
+from ui.inside.figures import Figures, Grid
 from ui.inside.plate import Plate
 from ui.inside.why import Flat
 from ui.worker import EngineError, EngineGoneError
@@ -28,11 +29,7 @@ class Compare:
             "p", "The largest value of each layer, and how far any of its values has moved.", self.far, class_="words"
         )
         self.reach = dom.make("div", "", self.far, class_="scroll", tabindex="0", role="group", aria_label="Reach")
-        self.figures = dom.make("details", "", self.box, class_="costs", data_testid="compare-figures")
-        dom.make("summary", "The numbers of the difference", self.figures)
-        self.numbers = dom.make("div", "", self.figures, class_="scroll", tabindex="0", role="group")
-        self.numbers.setAttribute("aria-label", "The numbers of the difference")
-        dom.listen(self.figures, "toggle", lambda event: self._figures())
+        self.figures = Figures(self.box, "These maps as numbers", self._numbers, "compare-figures")
         more = dom.make("details", "", self.box, class_="costs", data_testid="compare-shares")
         dom.make("summary", "All probabilities", more)
         self.shares = dom.make("div", "", more, class_="scroll", tabindex="0", role="group", aria_label="Probabilities")
@@ -94,23 +91,18 @@ class Compare:
         self.words.textContent = f"{words} {answer.words}".strip()
         rows = [(row.layer, parts.number(row.peak), parts.number(row.moved, 4)) for row in answer.reach]
         self.reach.innerHTML = parts.table(("Layer", "largest value", "moved by"), rows, "How far the change goes")
-        self._figures()
+        self.figures.update()
 
-    def _figures(self) -> None:
-        """The difference as a table, when it is unfolded."""
-        if not self.figures.open or self.answer is None:
-            return
-        packed = self.answer.difference
-        if not packed:
-            self.numbers.textContent = self.answer.words
-            return
-        height, width = folded(packed.shape)
-        rows = []
-        for row in range(height):
-            texts = [parts.number(packed.values[row * width + k]) for k in range(width)]
-            rows.append([str(row + 1)] + texts)  # noqa: RUF005  (not in MicroPython)
-        heads = ["row"] + [str(k + 1) for k in range(width)]
-        self.numbers.innerHTML = parts.table(heads, rows, "Changed less original")
+    def _numbers(self):
+        """The maps as tables; the core says why where there is nothing to compare."""
+        if self.answer is None:
+            return ""
+        found = []
+        for name, title in PLATES:
+            packed = getattr(self.answer, name)
+            if packed:
+                found.append(Grid(title, packed.values, *folded(packed.shape)))
+        return found or self.answer.words
 
 
 def folded(shape) -> tuple:

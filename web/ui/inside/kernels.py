@@ -5,6 +5,7 @@ import asyncio
 from pyscript import document, window
 from ui import dom
 from ui.inside import parts
+from ui.inside.figures import Figures, Grid
 from ui.inside.plate import Plate
 from ui.inside.why import Flat
 from ui.worker import EngineError, EngineGoneError
@@ -19,7 +20,7 @@ class Beside:
     def __init__(self, into, host, network, row) -> None:
         self.host, self.network, self.row = host, network, row
         self.number, self.shown, self.measure = 0, {"excited": "", "made": ""}, "response"
-        self.boxes, self.bodies = {}, {}
+        self.boxes, self.bodies, self.figures, self.found = {}, {}, {}, {"excited": [], "made": []}
         for name, title in (
             ("excited", "The test images that excite this kernel most"),
             ("made", "Kernels made by hand, beside this one"),
@@ -30,6 +31,8 @@ class Beside:
                 self._measures(box)
             self.bodies[name] = dom.make("div", "", box)
             self.boxes[name] = box
+            self.figures[name] = Figures(box, "These pictures as numbers", self._numbers(name), name + "-figures")
+            self.figures[name].box.hidden = True
             dom.listen(box, "toggle", lambda event: self._refresh())
 
     def _measures(self, into) -> None:
@@ -50,6 +53,15 @@ class Beside:
             self._refresh()
 
         return chosen
+
+    def _numbers(self, name: str):
+        return lambda: self.found[name] or ""
+
+    def _tables(self, name: str, found: list) -> None:
+        """The numbers of the pictures that are now on the page."""
+        self.found[name] = found
+        self.figures[name].box.hidden = not found
+        self.figures[name].update()
 
     def update(self, number: int) -> None:
         """Another kernel, another drawing, or a panel was opened."""
@@ -89,22 +101,26 @@ class Beside:
         body.replaceChildren()
         text = f"Of {parts.count(found.images)} test images, where {found.response} answers most; the patch is framed. "
         dom.make("p", text + found.words, body, class_="words")
-        line = dom.make("div", "", body, class_="plates patches")
+        line, tables = dom.make("div", "", body, class_="plates patches"), []
         if own is not None:
             plate = Plate(line, "matched", None, None, None, 112)
             shape = own.map.shape
             plate.paint(Flat(own.map.values, shape[0], shape[1]), 1.0, 0, True)
+            tables.append(Grid("Your drawing, the cosine at each place", own.map.values, shape[0], shape[1]))
             plate.frame("lens", int(own.cell[0]), int(own.cell[1]), 1, 1)
             words = f"Your drawing: at best {parts.signed(own.best)}"
             plate.label(f"{words}, in row {int(own.cell[0]) + 1}, column {int(own.cell[1]) + 1}", words)
             plate.canvas.setAttribute("title", own.rule)
-        for patch in found.patches:
+        for k, patch in enumerate(found.patches):
             plate = Plate(line, "", None, None, None, 84)
             plate.paint(Flat(patch.pixels.values, 28, 28), 1.0, 0, False)
             top, left, bottom, right = [int(edge) for edge in patch.box]
             plate.frame("lens", top, left, bottom - top, right - left)
             words = f"a {patch.label}, {parts.number(patch.value)}"
             plate.label(words, words)
+            place = f"rows {top + 1} to {bottom}, columns {left + 1} to {right}"
+            tables.append(Grid(f"{k + 1}: {words}; patch in {place}", patch.pixels.values, 28, 28))
+        self._tables("excited", tables)
         for sentence in found.sentences if self.measure == "response" else []:
             dom.make("p", sentence, body, class_="words")
         body.setAttribute("data-shown", self.measure)
@@ -129,7 +145,7 @@ class Beside:
             name, cosine = found.nearest[number]
             text = f"Nearest to {name} ({parts.signed(cosine)}). {text}"
         dom.make("p", text + " For the first map that the kernel reads.", body, class_="words")
-        line = dom.make("div", "", body, class_="plates patches")
+        line, tables = dom.make("div", "", body, class_="plates patches"), []
         cosines = list(found.cosines)
         for k, kernel in enumerate(found.kernels):
             plate = Plate(line, "", None, None, None, 112)
@@ -137,7 +153,9 @@ class Beside:
             plate.paint(Flat(kernel.map.values, shape[0], shape[1]), max(kernel.peak, 1e-9), 0, True)
             alike = f", {parts.signed(cosines[k])}" if k < len(cosines) else ""
             plate.label(f"{kernel.name}{alike}: answers to {kernel.answers}", f"{kernel.name}<span>{alike}</span>")
+            tables.append(Grid(f"{kernel.name}, over your drawing", kernel.map.values, shape[0], shape[1]))
             side = kernel.matrix.shape
             text = dom.make("div", "", plate.figure)
             peak = max(kernel.matrix_peak, 1e-9)
             text.innerHTML = parts.matrix(kernel.matrix.values, side[0], side[1], 0, peak, True, kernel.name)
+        self._tables("made", tables)

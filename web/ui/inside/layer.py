@@ -3,6 +3,7 @@
 from pyscript import window
 from ui import dom
 from ui.inside import parts
+from ui.inside.figures import Figures, Grid
 from ui.inside.kernels import Beside
 from ui.inside.plate import Plate
 
@@ -35,11 +36,8 @@ class Layer:
         self.weight_plate = None
         self.kernel = dom.make("div", "", into, class_="kernel", data_testid="kernel")
         self.beside = Beside(into, self.host, self.network, row) if row.kind == "conv2d" else None
-        self.figures = dom.make("details", "", into, class_="costs")
-        dom.make("summary", "The numbers of this map", self.figures)
-        self.figures_body = dom.make("div", "", self.figures, class_="scroll", tabindex="0", role="group")
-        self.figures_body.setAttribute("aria-label", "The numbers of this map")
-        dom.listen(self.figures, "toggle", lambda event: self._figures())
+        titles = {"conv2d": "These maps as numbers", "dense": "These pictures as numbers"}
+        self.figures = Figures(into, titles.get(row.kind, "The numbers of this map"), self._numbers, "layer-figures")
 
     def focus(self) -> None:
         """Where the keyboard goes when the page opens."""
@@ -103,7 +101,7 @@ class Layer:
             self.beside.update(self.number)
         if self.row.kind == "dense" and answer.weights:
             self._neurons(answer)
-        self._figures()
+        self.figures.update()
 
     def _vector(self, outputs) -> None:
         count = outputs.values.shape[2]
@@ -270,20 +268,35 @@ class Layer:
             plate.frame("lens", int(answer.cell[0]), int(answer.cell[1]), 1, 1)
 
     # -- numbers ---------------------------------------------------------------------------------------------
-    def _figures(self) -> None:
-        """The chosen map as a table, when it is unfolded."""
-        if not self.figures.open or self.answer is None:
-            return
-        values, shape = self.answer.outputs.values.values, self.answer.outputs.values.shape
-        height, width = self.gallery.size if self.vector else (shape[1], shape[2])
-        first = 0 if self.vector else self.number * height * width
-        count = shape[2] if self.vector else height * width
-        rows = []
-        for row in range(height):
-            texts = [parts.number(values[first + k]) for k in range(row * width, min(count, (row + 1) * width))]
-            rows.append([str(row + 1)] + texts)  # noqa: RUF005  (not in MicroPython)
-        heads = ["row"] + [str(k + 1) for k in range(width)]
-        self.figures_body.innerHTML = parts.table(heads, rows, f"{self.row.name}, numbers")
+    def _numbers(self):
+        """The chosen map as a table, and all that it is made of."""
+        answer, name = self.answer, self.row.name
+        if answer is None:
+            return ""
+        values, shape = answer.outputs.values.values, answer.outputs.values.shape
+        if self.vector:
+            lines, columns = self.gallery.size
+            found = [Grid(f"{name}, all numbers", values, lines, columns, 0, shape[2])]
+            if self.row.kind == "dense" and answer.weights:
+                shape = answer.weights.shape
+                words = f"Weights of neuron {self.number + 1}"
+                found.append(Grid(words, answer.weights.values, shape[1], shape[2], self.number))
+            return found
+        number = answer.number
+        found = [Grid(f"{name}, map {number + 1}", values, shape[1], shape[2], number)]
+        return found + self._made_of(answer) if self.row.kind == "conv2d" else found
+
+    def _made_of(self, answer) -> list:
+        """What follows the kernel's map, what it reads, and what the matrices make of that."""
+        shape, read = answer.between.shape, answer.inputs.values.shape
+        found = [Grid("Sum of all channels", answer.sum.values.values, shape[1], shape[2])]
+        for entry in answer.onward:
+            found.append(Grid(f"{entry.title}, {entry.name}", entry.values.values, shape[1], shape[2]))
+        for channel in range(read[0]):
+            words = f"{answer.source}, map {channel + 1}"
+            found.append(Grid(words, answer.inputs.values.values, read[1], read[2], channel))
+            found.append(Grid(f"Slid over {words}", answer.between.values, shape[1], shape[2], channel))
+        return found
 
 
 class _Picture:

@@ -2,25 +2,12 @@
 
 from pyscript import window
 from ui import dom
+from ui.inside.figures import MINUS, number, table
 
-MINUS = "\u2212"
 TIMES = "\u00d7"
 SCALES = (("map", "each map"), ("layer", "each layer"), ("network", "the whole network"))
 
 scale: dict = {"of": "layer"}
-
-
-def number(value: float, digits: int = 2) -> str:
-    """With a minus sign proper; fewer decimals where the number is long."""
-    size = abs(value)
-    if size >= 1000:
-        digits = 0
-    elif size >= 100:
-        digits = 1
-    text = f"{value:.{digits}f}"
-    if text[0] == "-" and not text.strip("-0."):  # nothing is left of it: no sign either
-        text = text[1:]
-    return text.replace("-", MINUS)
 
 
 def reason(error) -> str:
@@ -111,14 +98,6 @@ def matrix(values, rows, columns, first=0, peak=1.0, is_signed=True, label="", m
         lines.append("<tr>" + "".join(texts) + "</tr>")
     small = " small" if columns > 5 else ""
     return f'<table class="matrix{small}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
-
-
-def table(heads, rows, caption="") -> str:
-    """Mark-up of a table of numbers: the words of the columns, and rows of texts."""
-    head = "".join([f'<th scope="col">{text}</th>' if text else "<td></td>" for text in heads])
-    lines = ["<tr>" + "".join([f"<td>{text}</td>" for text in row]) + "</tr>" for row in rows]
-    title = f'<caption class="visually-hidden">{caption}</caption>' if caption else ""
-    return f'<table class="figures">{title}<thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
 # -- pictures ------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from pyscript import window
 from ui import dom
 from ui.inside import parts
+from ui.inside.figures import Figures, Grid, Lines
 from ui.inside.lens import result
 from ui.inside.plate import ARROWS, Plate
+from ui.inside.terms import Terms
 
 
 class Steps:
@@ -31,6 +33,10 @@ class Steps:
         self.chain = dom.make("p", "", into, class_="chain", data_testid="chain")
         self.pictures = dom.make("div", "", into, class_="plates")
         self.list = dom.make("div", "", into, class_="scroll terms", tabindex="0", role="group", aria_label="Terms")
+        self.terms = Terms(into, self.list, self.network, self.row) if self.row.kind == "dense" else None
+        self.figures = None
+        if self.row.kind in NUMBERS:
+            self.figures = Figures(into, NUMBERS[self.row.kind][0], self._numbers, "step-figures")
 
     def focus(self) -> None:
         """Where the keyboard goes when the page opens."""
@@ -64,6 +70,9 @@ class Steps:
         self.where.textContent = f"{parts.place(self.index)}{self._class()}"
         self.hold.setAttribute("aria-label", answer.spoken)
         SHOWN[answer.kind](self, answer)
+        if self.figures is not None:
+            self.figures.box.hidden = not self._numbers()
+            self.figures.update()
         texts = []
         for entry in answer.onward:
             index = [int(k) for k in entry.index]
@@ -89,6 +98,10 @@ class Steps:
         if name not in self.plates:
             self.plates[name] = Plate(self.pictures, name, None, pointed, None, side)
         return self.plates[name]
+
+    def _numbers(self):
+        """The pictures of this page, as tables."""
+        return NUMBERS[self.row.kind][1](self, self.answer) if self.answer is not None else ""
 
     # -- kinds -----------------------------------------------------------------------------------------------
     def normalisation(self, answer) -> None:
@@ -133,6 +146,15 @@ class Steps:
         )
         plate.label(f"{answer.title}, {text}", f"{answer.title} <span>{text}</span>")
 
+    def _curve(self, answer):
+        """What lies on the curve, and the curve itself."""
+        curve = Lines("The curve, point by point", (("x", answer.curve_x.values), ("f(x)", answer.curve_y.values)))
+        met = (("x", answer.met_x.values), ("f(x)", answer.met_y.values))
+        if self.row.shape.length == 1:
+            return [curve, Lines(f"The layer's own {answer.count} values", met)]
+        height, width, number = self.row.shape[1], self.row.shape[2], self.index[0] + 1
+        return [curve] + [Grid(f"{name} of map {number}", values, height, width) for name, values in met]
+
     def copy(self, answer) -> None:
         """Flatten and dropout: the same number, elsewhere."""
         place = [int(k) for k in answer.origin]
@@ -152,6 +174,7 @@ class Steps:
         count = vector.values.shape[2]
         wide = height * width if height * width <= 64 else width
         lines = count // wide
+        self.folded = (lines, wide)
         target = self._plate("lens-target", 336, lambda row, column: self.slide([row * wide + column], False))
         zoom = max(3, min(16, 448 // max(wide, lines)))
         window.pixels.maps(
@@ -173,6 +196,15 @@ class Steps:
         each = "one line for each map" if wide == height * width else "row by row"
         target.label(f"The list, {each}", f"{self.row.name} <span>the list, {each}; a click finds its cell</span>")
 
+    def _copied(self, answer):
+        """The map and the list, as they are painted."""
+        place = [int(k) for k in answer.origin]
+        if len(place) != 3:
+            return []
+        shape = answer.source_map.values.shape
+        source = Grid(f"{answer.source}, map {place[0] + 1}", answer.source_map.values.values, shape[1], shape[2])
+        return [source, Grid(f"{self.row.name}, the list", answer.vector.values.values, *self.folded)]
+
     def _flat_to(self, map_number: int, row: int, column: int, height: int, width: int) -> None:
         self.slide([(map_number * height + row) * width + column], False)
 
@@ -188,30 +220,7 @@ class Steps:
         )
         if answer.weight_image:
             self._images(answer)
-        largest = max([abs(float(value)) for value in answer.products.values] + [1e-9])
-        rows = []
-        for k, at in enumerate(answer.order):
-            place, source = [int(at)], answer.source
-            if answer.weight_image:
-                place, source = [int(p) for p in answer.places[k]], answer.behind
-            value = answer.products.values[k]
-            words = parts.place(place) if len(place) == 1 else f"{source}, {parts.place(place)}"
-            rows.append(
-                (
-                    f'<button type="button" class="num" data-cell="{parts.address(source, place)}">{words}</button>',
-                    parts.number(answer.values.values[k], 3),
-                    parts.TIMES,
-                    parts.signed(answer.weights.values[k], 3),
-                    "=",
-                    parts.signed(value, 3),
-                    f'<i class="{"n" if value < 0 else "p"}" style="--s:{abs(value) / largest:.3f}"></i>',
-                )
-            )
-        if answer.rest_count:
-            words = f"and {parts.many(answer.rest_count, 'smaller term')}"
-            rows.append((words, "", "", "", "=", parts.signed(answer.rest_sum, 3), ""))
-        heads = ("From", "value", "", "weight", "", "product", "")
-        self.list.innerHTML = parts.table(heads, rows, f"Terms of {self.row.name}, the largest first")
+        self.terms.show(answer)
 
     def _images(self, answer) -> None:
         """Weights and products where they lie on maps."""
@@ -234,6 +243,17 @@ class Steps:
         if shape[0] != 1:
             return None
         return lambda row, column: self.ask(answer.behind, [0, row, column])
+
+    def _weighed(self, answer):
+        """Weights and products over every map."""
+        if not answer.weight_image:
+            return []
+        found, shape = [], answer.weight_image.values.shape
+        for k in range(shape[0]):
+            over = f"{answer.behind}, map {k + 1}" if shape[0] > 1 else answer.behind
+            for words, picture in (("Weights", answer.weight_image), ("Value \u00d7 weight", answer.product_image)):
+                found.append(Grid(f"{words} over {over}", picture.values.values, shape[1], shape[2], k))
+        return found
 
     def shares(self, answer) -> None:
         """Softmax step by step."""
@@ -295,6 +315,12 @@ class Steps:
             plate.frame("lens", self.index[1], self.index[2], 1, 1)
         plate.label(f"{self.row.name}: the map", self.row.name)
 
+    def _one(self, answer):
+        """The map of the picture."""
+        shape = answer.source_map.values.shape
+        words = self.row.name if self.row.kind == "input" else f"{answer.source}, map {self.index[0] + 1}"
+        return [Grid(words, answer.source_map.values.values, shape[1], shape[2])]
+
 
 def _fine(value: float) -> str:
     """Exponentials span many sizes."""
@@ -328,4 +354,15 @@ SHOWN = {
     "dense": Steps.neuron,
     "softmax": Steps.shares,
     "global_avg_pool": Steps.mean,
+}
+_CURVE = ("The curve as numbers", Steps._curve)
+NUMBERS = {
+    "input": ("This picture as numbers", Steps._one),
+    "global_avg_pool": ("This picture as numbers", Steps._one),
+    "relu": _CURVE,
+    "leaky_relu": _CURVE,
+    "sigmoid": _CURVE,
+    "tanh": _CURVE,
+    "flatten": ("These pictures as numbers", Steps._copied),
+    "dense": ("These pictures as numbers", Steps._weighed),
 }

@@ -2,6 +2,7 @@
 
 from ui import dom
 from ui.inside import parts
+from ui.inside.figures import Figures, Grid
 from ui.inside.plate import Plate
 from ui.inside.worth import Worth
 from ui.worker import EngineError, EngineGoneError
@@ -21,6 +22,7 @@ class Why:
     def __init__(self, host, network, again, go) -> None:
         self.host, self.network, self.again, self.go = host, network, again, go
         self.target, self.plates, self.version, self.answer = -1, {}, 0, None
+        self.found = {}  # by name: the numbers of a picture
 
     def question(self) -> tuple:
         """What to ask for each drawing."""
@@ -45,6 +47,7 @@ class Why:
             self.plates[name] = plate
             dom.make("p", words, plate.figure, class_="words")
             self.lines[name] = dom.make("p", "", plate.figure, class_="rule")
+        self.figures = Figures(into, "These pictures as numbers", self._numbers, "why-figures")
         self.said = dom.make("p", "", into, class_="words", role="status")
         self.worth = Worth(into, self.host, self.network, self.go)
 
@@ -78,7 +81,9 @@ class Why:
             "The maps explain the score, before the softmax."
         )
         seen = self.host.reading.seen
+        self.found = {}
         if seen is not None:
+            self.found["input"] = Grid("What the network sees", seen, 28, 28)
             self.plates["input"].paint(Flat(seen, 28, 28), 1.0, 0, False)
             self.plates["input"].label("What the network sees", "What the network sees")
         self._map("saliency", answer.saliency, answer.peaks.saliency, False)
@@ -93,6 +98,7 @@ class Why:
             found = getattr(answer.methods, method)
             line.textContent = found.rule
             line.setAttribute("title", found.source)
+        self.figures.update()
         self.worth.follow(self.target)
         dom.run(self._occlude(self.version))
 
@@ -101,6 +107,12 @@ class Why:
         plate.paint(Flat(packed.values, shape[0], shape[1]), max(peak, 1e-12), 0, is_signed)
         title = next(title for key, title, _ in MAPS if key == name)
         plate.label(title, title)
+        self.found[name] = Grid(title, packed.values, shape[0], shape[1])
+
+    def _numbers(self):
+        """The pictures as tables, in the order on the page."""
+        names = ["input"] + [name for name, _, _ in MAPS]
+        return [self.found[name] for name in names if name in self.found] or "Nothing is drawn."
 
     async def _occlude(self, version: int) -> None:
         plate = self.plates["occlusion"]
@@ -112,6 +124,7 @@ class Why:
         if found.cancelled or version != self.version or not plate.box.isConnected:
             return
         self._map("occlusion", found.map, found.peak, True)
+        self.figures.update()
         plate.box.setAttribute("data-version", str(self.host.version()))
 
 

@@ -9,7 +9,6 @@ import pytest
 from looks import at, no_sideways_scroll, table, unfolded, violations
 
 SEVEN = [(8, 7), (13, 7), (19.5, 7), (17, 12), (15, 17), (13.5, 21.5)]
-SHOWN = "document.getElementById('inside-view').dataset.shown"
 
 
 def test_why_and_the_operating_table(inside: Any, axe: str) -> None:

@@ -232,15 +232,15 @@ def every_term_of_a_neuron(desk: Any) -> None:
     assert button.inner_text() == "Show all 784 terms"
     rest = number(terms.nth(40).locator("td").nth(5).inner_text())
     button.click()
-    desk.page.wait_for_selector(".terms[data-terms=all]")
-    cells = desk.page.locator(".terms tbody").evaluate("(t) => [...t.rows].map((r) => r.cells[5].innerText)")
+    desk.page.wait_for_selector(".terms[data-full]")
+    cells = desk.page.locator(".terms table").evaluate("(t) => [...t.rows].slice(1).map((r) => r.cells[5].innerText)")
     products = [number(text) for text in cells]
     assert len(products) == 784 and [abs(p) for p in products] == sorted(map(abs, products), reverse=True)
     assert sum(products[40:]) == pytest.approx(rest, abs=0.2)  # three decimals are shown
     table(unfolded(desk, "step-figures", "Value \u00d7 weight over input"), 28)
     desk.get("mover").press("ArrowRight")
     at(desk, "dense1.linear cell 1")
-    desk.page.wait_for_selector(".terms[data-terms=all]")
+    desk.page.wait_for_selector(".terms[data-full]")
     assert terms.count() == 784
     button.click()
     assert terms.count() == 41

@@ -28,12 +28,12 @@ def unfolded(desk: Any, panel: str, picture: str = "") -> list[list[str]]:
         desk.get(panel + "-choice").select_option(picture)
     desk.page.wait_for_function(
         """([panel, picture]) => {
-          const caption = document.querySelector(`[data-testid="${panel}"] caption`);
+          const caption = document.querySelector(`[data-testid="${panel}"] [data-full] caption`);
           return caption && (!picture || caption.textContent === picture);
         }""",
         arg=[panel, picture],
     )
-    rows = "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.innerText))"
+    rows = "(table) => [...table.rows].slice(1).map((row) => [...row.cells].map((cell) => cell.innerText))"
     return box.locator("table").evaluate(rows)
 
 

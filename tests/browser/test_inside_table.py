@@ -65,10 +65,10 @@ def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     assert inside.get("table-changes").locator("li").count() == 1  # nothing was changed
     inside.get("compare").wait_for()
     assert "7, " in inside.get("compare-answers").inner_text()
-    before, after, moved = (
+    original, changed, moved = (
         table(unfolded(inside, "compare-figures", name)) for name in ("Original", "Changed", "Difference")
     )
-    assert after[5][5] - before[5][5] == pytest.approx(moved[5][5], abs=0.02)
+    assert changed[5][5] - original[5][5] == pytest.approx(moved[5][5], abs=0.02)
     page.wait_for_function("document.querySelector('[data-testid=compare-words]').textContent.startsWith('pool1')")
     inside.get("table-undo").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
@@ -127,6 +127,7 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     assert "Nearest to" in inside.get("made").inner_text()
     inside.get("excited").locator("> summary").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=excited] figure').length > 3", timeout=60_000)
+    unfolded(inside, "excited-figures")
     pictures = inside.get("excited-figures-choice").locator("option").all_inner_texts()
     pixels = [table(unfolded(inside, "excited-figures", name), 28) for name in pictures[:2]]
     assert len(pictures) == 9 and pixels[0] != pixels[1] and all(0 < max(map(max, one)) <= 1 for one in pixels)

@@ -207,8 +207,8 @@ class Whole(Figure):
     def build(self) -> None:
         self.list = dom.make("div", "", self.body, class_="whole")
         self.parts, self.names = [], ""
-        self.figures = self.tables("These pictures as numbers")
         self.line = dom.make("p", "", self.body, class_="live-total")
+        self.figures = self.tables("These pictures as numbers")
 
     def show(self, data) -> None:
         names = " ".join([row.layer for row in data.rows])

@@ -3,7 +3,7 @@
 from ui import dom
 
 MINUS = "\u2212"
-A_TURN = 400  # numbers written between two chances for pen and keys
+A_TURN = 300  # numbers written between two chances for pen and keys
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -25,6 +25,36 @@ def table(heads, rows, caption="") -> str:
     lines = ["<tr>" + "".join([f"<td>{text}</td>" for text in row]) + "</tr>" for row in rows]
     title = f'<caption class="visually-hidden">{caption}</caption>' if caption else ""
     return f'<table class="figures">{title}<thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+async def pour(box, heads, rows, caption: str, wanted) -> None:
+    """Write a table a piece a turn, as laying out thousands of cells at once would hold up the pen. One with the same
+    columns stays, and its pieces are exchanged: nothing jumps. `wanted()`: whether there is nothing newer to write."""
+    key = " ".join(heads)
+    if box.getAttribute("data-heads") != key:
+        box.innerHTML = table(heads, [], caption)
+        box.setAttribute("data-heads", key)
+    grid, place, piece, cells = box.querySelector("table"), 0, [], 0
+    grid.caption.textContent = caption
+    box.removeAttribute("data-full")
+    for row in rows:
+        piece.append("<tr>" + "".join([f"<td>{text}</td>" for text in row]) + "</tr>")
+        cells += len(row)
+        if cells >= A_TURN:
+            _put(grid, place, piece)
+            place, piece, cells = place + 1, [], 0
+            await dom.turn()
+            if not wanted():
+                return
+    _put(grid, place, piece)
+    while grid.tBodies.length > place + 1:
+        grid.tBodies[grid.tBodies.length - 1].remove()
+    box.setAttribute("data-full", "yes")
+
+
+def _put(grid, place: int, piece: list) -> None:
+    body = grid.tBodies[place] if place < grid.tBodies.length else dom.make("tbody", "", grid)
+    body.innerHTML = "".join(piece)
 
 
 def _read(values, first: int, count: int) -> tuple:
@@ -103,10 +133,14 @@ class Figures:
         if not found or isinstance(found, str):
             self.label.hidden = True
             self.body.textContent = found or ""
+            self.body.removeAttribute("data-heads")
             return
         self._offer([one.words for one in found])
         chosen = next((one for one in found if one.words == self.choice.value), found[0])
-        dom.run(self._write(chosen, self.version))
+        version = self.version
+        self.body.setAttribute("data-long", "yes" if chosen.long else "no")
+        self.body.setAttribute("aria-label", f"Numbers: {chosen.words}")
+        dom.run(pour(self.body, chosen.heads(), chosen.rows(), chosen.words, lambda: version == self.version))
 
     def _offer(self, names: list) -> None:
         """The choice, which stays where it can."""
@@ -115,18 +149,3 @@ class Figures:
             before, self.names = self.choice.value, names
             self.choice.innerHTML = "".join([f"<option>{name}</option>" for name in names])
             self.choice.value = before if before in names else names[0]
-
-    async def _write(self, picture, version: int) -> None:
-        """A part a turn, and on the page in one go."""
-        rows, written = [], 0
-        for row in picture.rows():
-            rows.append(row)
-            written += len(row)
-            if written >= A_TURN:
-                written = 0
-                await dom.turn()
-                if version != self.version:  # there are newer numbers
-                    return
-        self.body.innerHTML = table(picture.heads(), rows, picture.words)
-        self.body.setAttribute("data-long", "yes" if picture.long else "no")
-        self.body.setAttribute("aria-label", f"Numbers: {picture.words}")

@@ -5,10 +5,11 @@ import json
 from pyscript import window
 from ui import dom, views
 from ui.inside import parts
+from ui.inside.figures import pour
 from ui.worker import EngineError, EngineGoneError
 
 ALL = 100_000  # more than any neuron has
-A_TURN = 100  # terms written between two chances for pen and keys
+A_PART = 42  # terms read at a time: what is written in a turn
 HEADS = ("From", "value", "", "weight", "", "product", "")
 
 
@@ -50,10 +51,8 @@ class Terms:
         self.all = not self.all
         self.show(self.answer)
 
-    def _write(self, rows, kind: str) -> None:
-        self.box.innerHTML = parts.table(HEADS, rows, f"Terms of {self.row.name}, the largest first")
-        self.box.setAttribute("data-long", "yes" if kind == "all" else "no")
-        self.box.setAttribute("data-terms", kind)
+    def _caption(self) -> str:
+        return f"Terms of {self.row.name}, the largest first"
 
     def _few(self) -> None:
         answer = self.answer
@@ -64,7 +63,10 @@ class Terms:
         if answer.rest_count:
             words = f"and {parts.many(answer.rest_count, 'smaller term')}"
             rows.append((words, "", "", "", "=", parts.signed(answer.rest_sum, 3), ""))
-        self._write(rows, "few")
+        self.box.innerHTML = parts.table(HEADS, rows, self._caption())
+        self.box.setAttribute("data-long", "no")
+        self.box.setAttribute("data-heads", " ".join(HEADS))
+        self.box.removeAttribute("data-full")
 
     def _largest(self) -> float:
         """The size of the first: they come in order."""
@@ -89,6 +91,9 @@ class Terms:
             f'<i class="{"n" if product < 0 else "p"}" style="--s:{abs(product) / largest:.3f}"></i>',
         )
 
+    def _newest(self, wanted: int):
+        return lambda: wanted == self.wanted
+
     async def _ask(self) -> None:
         """All terms are those of the neuron's certificate."""
         host, done = views.host(), None
@@ -98,20 +103,17 @@ class Terms:
                 blank = host.reading is None or host.reading.blank
                 about = {"model": self.network.model, "layer": self.row.name, "index": self.index, "blank": blank}
                 found = await host.ask("certificate", most=ALL, **about)
-                await self._write_all(found.terms, done)
+                if done == self.wanted:  # else another neuron, or another drawing
+                    self.box.setAttribute("data-long", "yes")
+                    await pour(self.box, HEADS, self._rows(found.terms), self._caption(), self._newest(done))
         except (EngineError, EngineGoneError) as error:
             self.said.textContent = parts.reason(error)
         finally:
             self.running = False
 
-    async def _write_all(self, terms, wanted: int) -> None:
-        """A part a turn, and on the page in one go."""
-        largest, rows = self._largest(), []
-        for first in range(0, terms.length, A_TURN):
-            if wanted != self.wanted:  # another neuron, or another drawing
-                return
-            for one in json.loads(window.JSON.stringify(terms.slice(first, first + A_TURN))):
-                rows.append(self._row(int(one["index"][0]), (one["value"], one["weight"], one["gives"]), largest))
-            await dom.turn()
-        if wanted == self.wanted:
-            self._write(rows, "all")
+    def _rows(self, terms):
+        """A line for each, some at a time across to here."""
+        largest = self._largest()
+        for first in range(0, terms.length, A_PART):
+            for one in json.loads(window.JSON.stringify(terms.slice(first, first + A_PART))):
+                yield self._row(int(one["index"][0]), (one["value"], one["weight"], one["gives"]), largest)

@@ -153,6 +153,13 @@ def test_pooling_side_by_side_and_the_other_steps(inside: Any) -> None:
     largest, mean = (float(text.split("\n")[-1].replace("\u2212", "-")) for text in shown)
     assert largest == max(window) and mean == pytest.approx(sum(window) / 4, abs=0.01)
     assert page.locator("[data-mark=winner]").count() == 1
+    read_there, made = (
+        table(unfolded(inside, "lens-figures", words)) for words in ("What the lens reads", "Max pooling")
+    )
+    assert (len(read_there), len(made)) == (24, 12)
+    for r, row in enumerate(made):
+        pairs = [read_there[2 * r][2 * c : 2 * c + 2] + read_there[2 * r + 1][2 * c : 2 * c + 2] for c in range(12)]
+        assert row == pytest.approx([max(pair) for pair in pairs], abs=0.006)
     inside.get("lens-next").click()
     at(inside, "pool1 cell 0.5.6")
     inside.get("lens-play").click()

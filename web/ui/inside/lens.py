@@ -5,6 +5,7 @@ import asyncio
 from pyscript import window
 from ui import dom
 from ui.inside import parts
+from ui.inside.figures import Figures, Grid
 from ui.inside.plate import Plate
 
 SPEEDS = ((0.5, "slow"), (1.0, "one a second"), (3.0, "fast"), (8.0, "very fast"))
@@ -39,11 +40,7 @@ class Lens:
         self.channels = dom.make("div", "", into, class_="channel-bars", data_testid="channels")
         dom.listen(self.channels, "click", self._channel)
         self.rest = dom.make("p", "", into, class_="words", data_testid="left-over")
-        box = dom.make("details", "", into, class_="costs")
-        dom.make("summary", "What the lens reads, as numbers", box)
-        self.figures = dom.make("div", "", box, class_="scroll", tabindex="0", role="group", aria_label="Numbers")
-        self.details = box
-        dom.listen(box, "toggle", lambda event: self._figures())
+        self.figures = Figures(into, "These maps as numbers", self._numbers, "lens-figures")
 
     def _transport(self, into) -> None:
         line = dom.make("div", "", into, class_="transport", role="group", aria_label="Moving the lens")
@@ -156,7 +153,7 @@ class Lens:
         else:
             self._convolved(answer)
         self._rest(answer)
-        self._figures()
+        self.figures.update()
 
     def _source(self, answer) -> None:
         picture = answer.source_map
@@ -324,17 +321,18 @@ class Lens:
             words += f". Hatched: {' and '.join(lost)} that no window reaches"
         self.rest.textContent = words + "."
 
-    def _figures(self) -> None:
-        if not self.details.open or self.answer is None:
-            return
-        picture = self.answer.source_map
-        shape, values = picture.values.shape, picture.values.values
-        rows = []
-        for row in range(shape[1]):
-            texts = [parts.number(values[row * shape[2] + column]) for column in range(shape[2])]
-            rows.append([str(row + 1)] + texts)  # noqa: RUF005  (not in MicroPython)
-        heads = ["row"] + [str(column + 1) for column in range(shape[2])]
-        self.figures.innerHTML = parts.table(heads, rows, "What the lens reads")
+    def _numbers(self):
+        """What the lens reads and what it writes, map by map."""
+        answer = self.answer
+        if answer is None:
+            return ""
+        found = [("What the lens reads", answer.source_map)]
+        if self.pools:
+            found.append(("Max pooling", answer.maximum_map))
+            found.append(("Average pooling", answer.average_map))
+        else:
+            found.append((f"{self.row.name}, map {self.index[0] + 1}", answer.target_map))
+        return [Grid(words, one.values.values, one.values.shape[1], one.values.shape[2]) for words, one in found]
 
 
 def _caller(run):

@@ -196,7 +196,7 @@ def test_others_get_a_turn_while_it_learns(model: Sequential) -> None:
 
     asyncio.run(both())
     assert ends[0] > 0.3  # long enough that a training in one piece would be seen
-    assert longest[0] < 0.15  # promised are 0.05; the rest is for a laden machine
+    assert longest[0] < ends[0] / 4, (longest, ends)  # promised are 0.05 s, on a machine that is not slowed meanwhile
 
 
 def test_kept_features_are_computed_once(model: Sequential, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ class Steps:
 
     def update(self, answer, spoken: bool) -> None:
         """Show what the core says."""
+        first = self.answer is None
         self.answer, self.index = answer, [int(k) for k in answer.index]
         self.rule.textContent = answer.rule
         name = self.row.name
@@ -71,7 +72,8 @@ class Steps:
         self.hold.setAttribute("aria-label", answer.spoken)
         SHOWN[answer.kind](self, answer)
         if self.figures is not None:
-            self.figures.box.hidden = not self._numbers()
+            if first:  # whether there are pictures is the layer's matter, not the drawing's
+                self.figures.box.hidden = not self._numbers()
             self.figures.update()
         texts = []
         for entry in answer.onward:

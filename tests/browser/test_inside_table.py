@@ -89,6 +89,7 @@ def test_the_table_without_a_drawing_and_with_what_is_no_weight(inside: Any) -> 
     assert inside.get("inside-note").inner_text() == "Nothing is drawn: the network sees zeros."
     assert not inside.get("table-long").is_visible()
     kept, refused = field.input_value(), inside.get("table-refused")
+    at(inside, "table")
     for typed, said in (
         ("nan", "\u201cnan\u201d is not"),
         ("1e400", "\u201c1e400\u201d is not"),
@@ -96,13 +97,16 @@ def test_the_table_without_a_drawing_and_with_what_is_no_weight(inside: Any) -> 
     ):
         field.fill(typed)
         field.press("Enter")
-        page.wait_for_function(
-            "([said]) => document.querySelector('.refused').textContent.startsWith(said)", arg=[said]
-        )
+        refused.filter(has_text=said).wait_for()
         assert field.input_value() == kept
+    inside.stroke(SEVEN)
+    at(inside, "table")
+    assert refused.inner_text().startswith("An empty field is not")  # another answer does not take the sentence away
+    inside.get("clear").click()
+    at(inside, "table")
     field.fill("3e38")  # every value behind it would overflow
     field.press("Enter")
-    page.wait_for_function("document.querySelector('.refused').textContent.startsWith('a weight from')")
+    refused.filter(has_text="a weight from").wait_for()
     assert refused.inner_text() == "a weight from -10000 to 10000 is needed; got 3e+38"
     page.wait_for_function("(kept) => document.querySelector('[data-testid=weight-1-1]').value === kept", arg=kept)
     field.fill("7")
@@ -114,7 +118,7 @@ def test_the_table_without_a_drawing_and_with_what_is_no_weight(inside: Any) -> 
     inside.get("table-undo").click()
     page.wait_for_function("(kept) => document.querySelector('[data-testid=weight-1-1]').value === kept", arg=kept)
     inside.get("inside-model").select_option("linear")
-    page.wait_for_function("document.querySelector('.refused').textContent.startsWith('linear has no kernel')")
+    refused.filter(has_text="linear has no kernel").wait_for()
     assert not inside.get("table-layer").is_visible()
 
 

@@ -87,6 +87,7 @@ class Operate:
         self.slider, self.fields, self.picking = None, [], laid["pick"]
         self.no_copy = ""  # why there is none that takes any size, until the next edit
         self.refused_edit, self.told = ("", {}), (laid["did"], laid["free"])
+        self.refusal, self.offered = "", False  # of the last edit: they stay until the next, whatever is asked anew
 
     def question(self) -> tuple:
         """What to ask for each drawing."""
@@ -172,6 +173,12 @@ class Operate:
         self.busy.textContent = sentence
         self.busy.hidden = not sentence
 
+    def refuse(self, sentence: str, offered: bool = False) -> None:
+        """Why the last edit changed nothing, and whether another network takes it; "" after one that was done."""
+        self.refusal, self.offered = sentence, offered
+        self._say(sentence)
+        self.offer.hidden = not offered
+
     def _own(self) -> None:
         """The network itself on the table again."""
         self.laid["free"] = ""
@@ -182,12 +189,12 @@ class Operate:
         action, arguments = self.refused_edit
         did = self.laid["did"]
         self.laid["free"] = "yes"
-        self.offer.hidden = True
+        self.refuse("")
         try:
             await self.prepare()
         except (EngineError, EngineGoneError) as error:
             self.laid["free"] = ""
-            self._say(parts.reason(error))
+            self.refuse(parts.reason(error))
             return
         if self.model != self.network.model and self.editor.isConnected:
             if did not in ("", "-"):
@@ -211,10 +218,12 @@ class Operate:
         self.layer = self.layer if self.layer in names else (names[0] if names else "")
         self.layers.value = self.layer
         nothing = "" if names else f"{self.network.model} has no kernel, pooling or activation that could be changed."
-        self._say(answer.refused or self.no_copy or nothing)
+        version = f"{self.model} {answer.version}"
+        if answer.refused or version != self.version:
+            self.refuse(answer.refused, bool(answer.offer))
+        self._say(self.refusal or self.no_copy or nothing)
         self.chooser.hidden = not names
         self.free.hidden = not answer.free
-        self.offer.hidden = not answer.offer
         for action in ("undo", "redo"):
             words = getattr(answer, action)
             self.buttons[action].setAttribute("aria-disabled", "false" if words else "true")
@@ -228,7 +237,6 @@ class Operate:
         dom.run(self._edit_fields())
         self._compare()
         self._remember(answer)
-        version = f"{self.model} {answer.version}"
         if version != self.version:
             first = not self.version
             self.version = version
@@ -262,6 +270,7 @@ class Operate:
     # -- editing ---------------------------------------------------------------------------------------------
     def _choose(self, layer: str) -> None:
         self.layer, self.kernel, self.channel, self.place = layer, 0, 0, [0, 0]
+        self.refuse("")
         dom.run(self._edit_fields())
         self._compare()
         self.host.remember()
@@ -413,9 +422,10 @@ class Operate:
                 answer = await self.host.ask("edited", model=self.model, action="weight", joined=True, **about)
                 self.built = f"{self.layer} {self.kernel} {self.channel} {answer.version}"  # the slider stays in hand
                 _fill(self.fields[at], value)
+                self.refuse("")
                 self.update(answer, False)
         except (EngineError, EngineGoneError) as error:
-            self._say(parts.reason(error))
+            self.refuse(parts.reason(error))
         finally:
             self.sliding = False
 
@@ -428,8 +438,9 @@ class Operate:
             about = {"model": self.model, "action": action, "blank": blank(self.host)}
             answer = await self.host.ask("edited", **about, **arguments)
         except (EngineError, EngineGoneError) as error:
-            self._say(parts.reason(error))
+            self.refuse(parts.reason(error))
             return
+        self.refuse("")
         self.built = self.no_copy = ""
         if answer.offer:
             self.refused_edit = (action, arguments)
@@ -542,7 +553,7 @@ def _weigher(page, field, index: list):
                 raise ValueError
         except ValueError:
             typed = f"\u201c{field.value}\u201d" if text else "An empty field"
-            page._say(f"{typed} is not a number; the weight stays.")
+            page.refuse(f"{typed} is not a number; the weight stays.")
             field.value = field.defaultValue
             return
         page.edit("weight", {"layer": page.layer, "index": index, "value": value})

@@ -72,6 +72,7 @@ def test_why_and_the_operating_table(inside: Any, axe: str) -> None:
     page.wait_for_function("document.querySelector('[data-testid=compare-words]').textContent.startsWith('pool1')")
     inside.get("table-undo").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
+    page.wait_for_function("document.getElementById('live').textContent.startsWith('Taken back: conv1 kernel 1')")
     inside.get("table-layer").select_option("conv1")
     page.wait_for_function(f"document.querySelector('[data-testid=weight-2-2]')?.value === '{before}'")
 
@@ -144,7 +145,7 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     assert "The match alone" in inside.get("excited").inner_text().replace("the match alone", "The match alone")
     inside.get("tab-table").click()
     at(inside, "table")
-    inside.get("sizes").locator("summary").click()
+    inside.get("sizes").locator("> summary").click()
     inside.get("feed").click()
     page.wait_for_function("document.querySelector('[data-testid=sized] .refused')")
     assert "28" in inside.get("sized").inner_text() and "40" in inside.get("sized").inner_text()
@@ -152,6 +153,14 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     page.wait_for_function(
         "document.querySelector('[data-testid=sized]').textContent.includes('It reads')", timeout=90_000
     )
+    side = [row[1:] for row in unfolded(inside, "sized-figures")]
+    assert len(side) == len(side[0]) == 40
+    said = inside.get("sized").inner_text()
+    inside.get("clear").click()  # what stands there is of the drawing as it is
+    inside.get("sized").filter(has_text="An empty sheet: it reads").wait_for()
+    assert inside.get("sized").inner_text() != said
+    inside.stroke([(14, 6), (14, 22)])
+    inside.get("sized").filter(has_text="It reads 1").wait_for()
     inside.get("help").click()
     assert "comes back" in page.locator("#sheet").inner_text()
     page.keyboard.press("Escape")
@@ -217,7 +226,7 @@ def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reloa
 
 def another_size_and_another_engine_leave_the_changes(desk: Any) -> None:
     """The copy of a size that one asks for is not the one on the table, and a new engine is told what was done."""
-    desk.get("sizes").locator("summary").click()
+    desk.get("sizes").locator("> summary").click()
     desk.get("side").fill("48")
     desk.get("feed-any").click()
     desk.get("sized").filter(has_text="It reads 7").wait_for(timeout=60_000)

@@ -211,6 +211,7 @@ def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
     refused = asked(operate.sized(here, "cnn-small", 40))
     assert refused["probabilities"] is None and refused["image"].shape == (40, 40)
     assert "built for 28x28 images and met 40x40" in refused["refused"]
+    assert refused["image"].max() > 0.5 and not asked(operate.sized(here, "cnn-small", 40, blank=True))["image"].any()
 
     async def made() -> list[dict[str, Any]]:
         first = await operate.any_size(here, "cnn-small", "samples/")

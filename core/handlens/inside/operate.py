@@ -333,13 +333,15 @@ async def any_size(session: Session, model: str, samples: str, side: int = anysi
 
 
 @question
-async def sized(session: Session, model: str, side: int = anysize.LARGER, way: str = "enlarged") -> Answer:
-    """The image looked at, at another size, through a network: ``probabilities``, the class with the largest of them
-    (``best``) and its ``share``, or ``refused``, the reason why not.
+async def sized(
+    session: Session, model: str, side: int = anysize.LARGER, way: str = "enlarged", blank: bool = False
+) -> Answer:
+    """The image looked at (zeros where ``blank``), at another size, through a network: ``probabilities``, the class
+    with the largest of them (``best``) and its ``share``, or ``refused``, the reason why not.
 
     way: "enlarged" to side x side pixels, or "framed", in the middle of such a sheet.
     """
-    plain = session.image()[None, None]
+    plain = session.image(blank)[None, None]
     if way not in anysize.WAYS:
         raise DataError(f"an image can be shown {', '.join(anysize.WAYS)}; got {way!r}")
     image = anysize.WAYS[way](plain, side)

@@ -12,6 +12,7 @@ from ui.worker import EngineError, EngineGoneError
 REST = 200  # ms without another edit before the accuracy is measured
 STEPS = 200  # of the slider of a weight
 FINITE = 1e300
+MOVES = {"undo": "Taken back", "redo": "Done again"}
 
 
 def fresh() -> dict:
@@ -152,8 +153,10 @@ class Operate:
         self.long = dom.make("p", words, into, class_="view-note", data_testid="table-long")
         self.long.hidden = True
         self.measured = dom.make("p", "", into, class_="words", role="status", data_testid="table-measured")
+        self.share = dom.make("p", "", into, class_="view-note", data_testid="table-progress")  # seen, not said
+        self.share.hidden = True
         self.flipped = dom.make("div", "", into, class_="flipped")
-        Sizes(into, self.host, self.network)
+        self.sizes = Sizes(into, self.host, self.network)
 
     def _free_line(self, into) -> None:
         """Which network lies on the table, where it is not the visitor's own."""
@@ -236,6 +239,7 @@ class Operate:
         self.long.hidden = bool(answer.edits) or not changes
         dom.run(self._edit_fields())
         self._compare()
+        self.sizes.follow(blank(self.host))
         self._remember(answer)
         if version != self.version:
             first = not self.version
@@ -434,6 +438,7 @@ class Operate:
         dom.run(self._edit(action, arguments))
 
     async def _edit(self, action: str, arguments: dict) -> None:
+        moved = getattr(self.answer, action, "") if action in MOVES else ""
         try:
             about = {"model": self.model, "action": action, "blank": blank(self.host)}
             answer = await self.host.ask("edited", **about, **arguments)
@@ -446,7 +451,8 @@ class Operate:
             self.refused_edit = (action, arguments)
             self.offer.textContent = "Try it with global average pooling in place of flatten"
         self.update(answer, False)
-        self.host.say(answer.refused or (list(answer.changes)[-1] if list(answer.changes) else "The original"), 150)
+        last = list(answer.changes)[-1] if list(answer.changes) else "The original"
+        self.host.say(answer.refused or (f"{MOVES[action]}: {moved}. Now: {last}" if moved else last), 150)
 
     # -- measuring -------------------------------------------------------------------------------------------
     async def _measure(self, version: str) -> None:
@@ -458,10 +464,12 @@ class Operate:
         try:
             found = await self.host.ask("measured", seconds=120, model=self.model, samples=samples)
         except (EngineError, EngineGoneError) as error:
+            self.share.hidden = True
             self.measured.textContent = f"The accuracy could not be measured: {error}"
             return
         if found.cancelled or version != self.version or not self.measured.isConnected:
             return
+        self.share.hidden = True
         right, original = dom.percent(found.accuracy), dom.percent(found.original)
         self.measured.setAttribute("data-version", version)
         self.measured.textContent = (
@@ -497,7 +505,8 @@ class Operate:
             except (EngineError, EngineGoneError):
                 return
             if told.running and version == self.version:
-                self.measured.textContent = f"Measuring on test images: {dom.percent(told.share, 0)}"
+                self.share.textContent = f"{dom.percent(told.share, 0)} of them so far"
+                self.share.hidden = False
             await asyncio.sleep_ms(200)
 
 

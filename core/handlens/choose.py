@@ -30,7 +30,8 @@ TITLES = {"webgpu": "WebGPU", "native": "Compiled SIMD", "numpy": "NumPy"}
 BUDGET = 0.5  # s: all of one judgement
 LIMIT = 1e-3  # of the largest value of an array
 ROUNDS = 5
-AT_START = 0.03  # s: for compiled kernels and NumPy, side by side, before the first answer and again after it
+AT_START = 0.03  # s: for compiled kernels and NumPy, side by side, before the first answer
+AFTERWARDS = 0.08  # s: the same, after it, half of it for each: no turn is longer than a stroke can wait
 TICK = 5e-5  # s: half of what a browser's clock tells apart; nothing takes less
 SAMPLE = 8  # images of a step that is compared, and of the larger of two that tell how NumPy's time grows
 
@@ -306,10 +307,11 @@ async def proved(verdict: Verdict, backend: Backend) -> Verdict:
 
 async def measured(verdict: Verdict, model: Sequential, images: Array, backend: Backend) -> Verdict:
     """The verdict of compiled kernels with their speed on ``images`` by now, in GFLOP/s, and with NumPy's time over
-    theirs."""
+    theirs, which decides whether they are used."""
     work = inference(model, images)
-    (own, _), (theirs, _) = await raced(work, (backend, NumpyBackend()), AT_START)
-    return replace(verdict, ratio=theirs / own, own=own, speed=2e-9 * work.plan.multiply_adds / own)
+    (own, _), (theirs, _) = await raced(work, (backend, NumpyBackend()), AFTERWARDS)
+    ratio = theirs / own
+    return replace(verdict, used=ratio > 1, ratio=ratio, own=own, speed=2e-9 * work.plan.multiply_adds / own)
 
 
 async def raced(work: Work, sides: tuple[Backend, ...], seconds: float) -> list[tuple[float, dict[str, Array]]]:

@@ -1,9 +1,11 @@
-"""What computes for a page: compiled kernels from the start where they are right and faster, a GPU once it has proved
-that it is faster still; for reading and for training apart. Every choice comes with the sentence that says why."""
+"""What computes for a page: compiled kernels from the start where they are right, and on where they are faster; a GPU
+once it has proved that it is faster still; for reading and for training apart. Every choice comes with a sentence that
+says why."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
@@ -27,9 +29,8 @@ class Chooser:
     def __init__(self) -> None:
         self.forced = ""
         self.progress = (0, 0)
-        self._kernels: Backend | None = None  # once they were found right and faster
+        self._kernels: Backend | None = None  # once they were found right
         self._verdict: Verdict | None = None
-        self._left = False  # they are not there, or wrong
         self._proved = False  # also on golden tensors
         self._computed: WeakSet[Sequential] = WeakSet()  # the models that they compute
         self.said: str | None = None  # what there is to say of the compiled kernels
@@ -42,42 +43,39 @@ class Chooser:
     async def begin(self, model: Sequential, forced: str = "") -> str:
         """Have a model that was just loaded computed by the best that the processor runs; what there is to say of it.
 
-        The compiled kernels are judged on the first model, in less than 50 ms: the rest of their proof waits for
-        :meth:`measure_again`. Where that model is so small that NumPy is as quick, the next one is judged too.
-        ``forced`` "numpy" leaves them out.
+        The compiled kernels are judged once, on the first model, in about 50 ms: they compute from then on if they are
+        right, and :meth:`measure_again` sees to the rest. ``forced`` "numpy" leaves them out.
         """
         self.forced = forced
-        if forced == "numpy":
-            self.said = ""
-        elif self._kernels is None and not self._left:
-            self.said = await self._judge_kernels(model)
+        if self.said is None:
+            self.said = await self._judge_kernels(model) if forced != "numpy" else ""
         if forced != "numpy" and model.backend.name == "numpy":
             model.use(self.cpu)
             self._computed.add(model)
-        return self.said or ""
+        return self.said
 
     async def _judge_kernels(self, model: Sequential) -> str:
         try:
             native = backends.get("native")
         except BackendError:
-            self._left = True
             return f"{TITLES['native']} is not used: {backends.why_not('native')}."
         verdict = await choose.judge_at_start(model, some_images(model, 1), native)
-        if verdict.used or (verdict.right and self.forced == "native"):
-            self._kernels, self._verdict = native, verdict
-        elif not verdict.right:
-            self._left = True
-            backends.refuse("native", verdict.reason)  # nor does it take over from a GPU that fails
+        if verdict.right:  # so short a race is no reason to leave them out
+            self._kernels, self._verdict = native, replace(verdict, used=True, reason="")
+            return self._sentence(self._verdict)
+        backends.refuse("native", verdict.reason)  # nor does it take over from a GPU that fails
         return self._sentence(verdict)
 
     async def measure_again(self, model: Sequential) -> str:
         """The compiled kernels' sentence with the speed that they have now: by their first answers a browser has
         compiled them anew, and better. Before that they are held to golden tensors, once; where they fail, NumPy goes
-        on with everything that they computed."""
+        on with everything that they computed. Where they are right but slower, it goes on with this model."""
         if self._kernels is not None and await self._prove():
             assert self._verdict is not None
             with suppress(BackendError):  # it was right before; what cannot be timed now keeps the speed of the start
                 self._verdict = await choose.measured(self._verdict, model, some_images(model), self._kernels)
+            if not self._verdict.used and self.forced != "native" and model.backend is self._kernels:
+                model.use(backends.get("numpy"))
             self.said = self._sentence(self._verdict)
         return self.said or ""
 
@@ -85,11 +83,12 @@ class Chooser:
         """Whether the kernels are right on golden tensors, forward and backward."""
         if self._kernels is None or self._verdict is None or self._proved:
             return self._proved
-        self._proved, found = True, await choose.proved(self._verdict, self._kernels)
+        found = await choose.proved(self._verdict, self._kernels)
+        self._proved = found.right
         if found.right:
             self._verdict = found
             return True
-        self._proved, self._kernels, self._left = False, None, True
+        self._kernels = None
         backends.refuse("native", found.reason)
         self.said = self._sentence(found)
         for model in self._computed:

@@ -318,7 +318,9 @@ class Lens:
             words += ", no padding"
         if answer.next.length:
             same = int(answer.next[0]) == int(answer.window[0])
-            on = parts.many(strides[1], "column") + " on" if same else parts.many(strides[0], "row") + " down"
+            on = parts.many(strides[1], "column") + " on"
+            if not same:
+                on = f"on the next line, {parts.many(strides[0], 'row')} down"
             words += f". Dashed: the next window, {on}"
         lost, unread = [], answer.unread
         for axis, one in enumerate(("row", "column")):

@@ -96,7 +96,7 @@ def matrix(values, rows, columns, first=0, peak=1.0, is_signed=True, label="", m
                 extra += ' data-outside="yes"'
             texts.append(f'<td tabindex="-1" {painted(value, peak, is_signed)}{extra}>{number(value)}</td>')
         lines.append("<tr>" + "".join(texts) + "</tr>")
-    small = " small" if columns > 5 else " three" if columns == 3 else ""
+    small = " small" if columns > 5 else {3: " three", 5: " five"}.get(columns, "")
     return f'<table class="matrix{small}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
 
 

@@ -117,9 +117,10 @@ def test_pooling_is_told_both_ways(session: views.Session) -> None:
     assert told["average"] == pytest.approx(window.mean())
     assert told["winner"] == window.argmax() and told["count"] == 4
     assert told["maximum_map"]["values"].shape == told["average_map"]["values"].shape == (1, 13, 13)
-    assert told["left_over"] == [0, 0]
+    assert told["unread"] == {"rows": [], "columns": [], "lost": [0, 0], "cells": 0, "of": 26 * 26}
     # 11 x 11 under a 2 x 2 window that moves by 2: one row and one column are never read
-    assert ask(session, "cell", model="cnn-small", layer="pool2", index=[0, 0, 0])["left_over"] == [1, 1]
+    told = ask(session, "cell", model="cnn-small", layer="pool2", index=[0, 0, 0])["unread"]
+    assert told == {"rows": [[10, 1]], "columns": [[10, 1]], "lost": [1, 1], "cells": 21, "of": 121}
 
 
 def test_single_steps_add_up(session: views.Session) -> None:

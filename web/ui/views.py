@@ -16,7 +16,20 @@ from ui import dom
 from ui.worker import EngineError
 
 # In the order of who needs whom.
-INSIDE = ("figures", "parts", "plate", "worth", "why", "kernels", "layer", "lens", "terms", "steps", "overview")
+INSIDE = (
+    "figures",
+    "parts",
+    "plate",
+    "arrow",
+    "worth",
+    "why",
+    "kernels",
+    "layer",
+    "lens",
+    "terms",
+    "steps",
+    "overview",
+)
 INSIDE += ("certificate", "compare", "sizes", "operate", "view")
 ARTICLE = ("kit", "neurons", "images", "kernels", "layers", "view")
 

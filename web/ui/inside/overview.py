@@ -6,7 +6,7 @@ from ui.inside import parts
 
 FEW = 16  # numbers of a vector that are written out; more are painted as cells
 HEADS = ("Layer", "What it does", "Output", "Parameters", "Multiply-adds", "Weights", "Values", "Time")
-STARTS = ("conv2d", "flatten", "dense", "input", "global_avg_pool2d")  # kinds that begin a new group
+STARTS = ("conv2d", "flatten", "dense", "input", "global_avg_pool")  # kinds that begin a new group
 
 
 class Overview:

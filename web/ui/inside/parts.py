@@ -96,7 +96,7 @@ def matrix(values, rows, columns, first=0, peak=1.0, is_signed=True, label="", m
                 extra += ' data-outside="yes"'
             texts.append(f'<td tabindex="-1" {painted(value, peak, is_signed)}{extra}>{number(value)}</td>')
         lines.append("<tr>" + "".join(texts) + "</tr>")
-    small = " small" if columns > 5 else ""
+    small = " small" if columns > 5 else {3: " three", 5: " five"}.get(columns, "")
     return f'<table class="matrix{small}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
 
 
@@ -108,6 +108,11 @@ def peak_of(row, whole, map_number: int = -1) -> float:
     if scale["of"] == "map" and map_number >= 0:
         return float(row.peaks.values[map_number])
     return max(-row.low, row.high)
+
+
+def full(picture) -> float:
+    """The same for a picture that came with the largest sizes of its map, of its layer and of the network."""
+    return float(getattr(picture.scales, scale["of"]))
 
 
 def paint_maps(canvas, row, whole, columns: int, gap: int = 1) -> None:

@@ -120,6 +120,29 @@ class Plate:
             frame.setAttribute("style", style)
         frame.hidden = rows <= 0 or columns <= 0
 
+    def place(self, box: tuple, row: float, column: float, rows: float, columns: float) -> tuple:
+        """Where cells lie, as left, top, right, bottom, when the plate's own box is (left, top, width, height)."""
+        top, left, bottom, right = self.pads
+        tall, wide = box[3] / (self.size[0] + top + bottom), box[2] / (self.size[1] + left + right)
+        x, y = box[0] + (column + left) * wide, box[1] + (row + top) * tall
+        return x, y, x + columns * wide, y + rows * tall
+
+    def hatch(self, name: str, rows, columns) -> None:
+        """Hatch whole rows and columns, each a run (first, count): one area, so that crossings look as the rest."""
+        height, width = self.size
+        areas = [(int(first), 0, int(first) + int(count), width) for first, count in rows]
+        areas += [(0, int(first), height, int(first) + int(count)) for first, count in columns]
+        self.frame(name, 0, 0, height if areas else 0, width)
+        corners = []
+        for top, left, bottom, right in areas:  # each there and back to the corner: no line is left between them
+            for y, x in ((0, 0), (top, left), (top, right), (bottom, right), (bottom, left), (top, left)):
+                corners.append(f"{100 * x / width:.3f}% {100 * y / height:.3f}%")
+        clip = f"polygon({','.join(corners)})" if corners else "none"
+        if self.styles.get(name + " clip") != clip:
+            self.styles[name + " clip"] = clip
+            self.frames[name].style.clipPath = clip
+            self.frames[name].setAttribute("data-areas", str(len(areas)))
+
     def hide(self, name: str) -> None:
         """Take a frame away."""
         if name in self.frames:

@@ -9,7 +9,7 @@ import numpy as np
 from ..graph import Array
 from .anatomy import TITLES, Anatomy
 from .explain import RULES, Lens, weighted
-from .session import Answer, Session, question
+from .session import Answer, Session, question, weights_of
 from .steps import IN_PLACE, Step
 
 Index = tuple[int, ...]
@@ -136,7 +136,8 @@ async def layer(session: Session, model: str, layer: str, number: int = 0, blank
     """A layer: the maps it reads and makes; of a convolution, kernel ``number`` with all that lies between.
 
     ``cell`` is where that map (of what follows, if something does) is farthest from 0, and ``shares`` what each channel
-    contributes there. ``full``, of each picture: the value of full colour, for every choice of the legend.
+    contributes there. ``full``, of each picture: the value of full colour, for every choice of the legend;
+    ``state``: another text as soon as a weight is another.
     """
     anatomy, lens = session.anatomy(model), await session.lens(model, blank)
     step = anatomy.rows[anatomy.row(layer)]
@@ -145,6 +146,7 @@ async def layer(session: Session, model: str, layer: str, number: int = 0, blank
     found: dict[str, Any] = {
         **head(anatomy, step),
         "number": number,
+        "state": "{}-{}".format(*weights_of(lens.model)),
         "outputs": scaled(lens.values(step.key), network),
         "inputs": scaled(lens.values(step.source), network) if step.source else False,
     }

@@ -1,7 +1,7 @@
 """One layer: all its maps; of a kernel its matrices, what each channel adds, their sum, the bias and what follows."""
 
 from pyscript import window
-from ui import dom
+from ui import dom, theme
 from ui.inside import parts
 from ui.inside.figures import Figures, Grid
 from ui.inside.kernels import Beside
@@ -16,6 +16,7 @@ class Layer:
     def __init__(self, go, row, network, host) -> None:
         self.go, self.row, self.network, self.host = go, row, network, host
         self.number, self.answer, self.all, self.lines, self.columns = 0, None, False, {}, 1
+        self.painted = ""  # what the picture of all weights shows
 
     def question(self) -> tuple:
         """What to ask for each drawing."""
@@ -136,25 +137,16 @@ class Layer:
             self.weight_plate = Plate(self.weights, "neuron-weights", None, self._point_weight)
         shape = answer.weights.shape
         self.weight_columns = next(k for k in range(1, 65) if k * k >= shape[0])
-        scales = reach(answer.weight_full)
         plate = self.weight_plate
-        window.pixels.maps(
-            plate.canvas,
-            answer.weights.values,
-            shape[2],
-            shape[1],
-            shape[0],
-            self.weight_columns,
-            scales,
-            True,
-            1,
-            2,  # the least that can be hatched
-        )
         lines = (shape[0] + self.weight_columns - 1) // self.weight_columns
-        plate.size = (lines, self.weight_columns)
-        plate.box.style.width = f"{plate.canvas.width}px"
-        plate.box.style.aspectRatio = f"{plate.canvas.width} / {plate.canvas.height}"
-        plate.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
+        if self._weights_changed(answer):
+            scales, zoom = reach(answer.weight_full), 2  # the least that can be hatched
+            values, columns = answer.weights.values, self.weight_columns
+            window.pixels.maps(plate.canvas, values, shape[2], shape[1], shape[0], columns, scales, True, 1, zoom)
+            plate.size = (lines, self.weight_columns)
+            plate.box.style.width = f"{plate.canvas.width}px"
+            plate.box.style.aspectRatio = f"{plate.canvas.width} / {plate.canvas.height}"
+            plate.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
         plate.label(f"Weights of the {shape[0]} neurons of {self.row.name}, each {shape[1]} by {shape[2]}")
         plate.frame("lens", self.number // self.weight_columns, self.number % self.weight_columns, 1, 1)
 
@@ -167,11 +159,17 @@ class Layer:
     def _kernels(self, answer) -> None:
         """Every kernel beside the maps, in the place of the map that it makes."""
         kernels, tiles = answer.kernels, self.tiles
-        tiles.paint_kernels(kernels, reach(answer.kernel_full), self.columns)
+        if self._weights_changed(answer):
+            tiles.paint_kernels(kernels, reach(answer.kernel_full), self.columns)
         tiles.frame("lens", self.number // self.columns, self.number % self.columns, 1, 1)
         count, channels, height, width = [int(n) for n in kernels.shape]
         words = f"each {channels} {'matrix' if channels == 1 else 'matrices'} of {height} {parts.TIMES} {width}"
         tiles.label(f"The {count} kernels, {words}; a click chooses one", f"Their kernels <span>{words}</span>")
+
+    def _weights_changed(self, answer) -> bool:
+        """Whether the picture of all weights is to be painted anew: while one draws it stays, and is a large one."""
+        before, self.painted = self.painted, f"{answer.state} {parts.scale['of']} {theme.is_dark()}"
+        return before != self.painted
 
     # -- the kernel ------------------------------------------------------------------------------------------
     def _kernel(self, answer) -> None:

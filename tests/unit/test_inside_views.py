@@ -73,6 +73,37 @@ def test_channels_sum_and_bias_make_the_map(session: views.Session, name: str, l
     assert abs(last[0, row, column]) == np.abs(last).max()
 
 
+@pytest.mark.parametrize("layer", ["conv2.linear", "conv2", "dense1"])
+def test_full_colour_is_told_for_every_choice_of_the_legend(session: views.Session, layer: str) -> None:
+    model = session.model("cnn-small")
+    trace = model.trace(session.image()[None, None])
+    whole = ask(session, "maps", model="cnn-small")["peak"]
+    told = ask(session, "layer", model="cnn-small", layer=layer, number=3)
+    for part in ("inputs", "outputs"):
+        values, full = told[part]["values"], told[part]["full"]
+        np.testing.assert_array_equal(full["map"], np.abs(values).max(axis=(1, 2)))
+        assert full["layer"] == np.abs(values).max() == full["map"].max() and full["network"] == whole
+    if layer == "dense1":
+        weights = told["weight_full"]
+        np.testing.assert_array_equal(weights["map"], np.abs(model._array("dense1.weight")).max(axis=1))
+        assert weights["layer"] == weights["map"].max() <= weights["network"]
+    if layer != "conv2.linear":
+        return
+    kernels, names = told["kernel_full"], ("conv1", "conv2", "dense1")
+    np.testing.assert_array_equal(kernels["map"], np.abs(told["kernels"]).max(axis=(1, 2, 3)))
+    assert kernels["layer"] == kernels["map"].max() == told["kernel_peak"]
+    assert kernels["network"] == max(np.abs(model._array(f"{name}.weight")).max() for name in names)
+    between = told["between_full"]
+    np.testing.assert_allclose(between["map"], np.abs(told["between"]).max(axis=(1, 2)))
+    assert between["layer"] == between["map"].max() <= between["network"]
+    sums = trace["conv2.linear"][0] - model._array("conv2.bias")[:, None, None]
+    total = told["sum"]["full"]
+    assert total["map"][0] == np.abs(told["sum"]["values"]).max() and total["map"][0] <= total["layer"]
+    assert total["layer"] == pytest.approx(np.abs(sums).max(), rel=1e-5) and total["network"] >= whole
+    (after,) = told["onward"]
+    assert after["full"]["map"][0] == trace["conv2"][0, 3].max() and after["full"]["layer"] == trace["conv2"].max()
+
+
 def test_a_stride_and_padding_are_walked_as_the_convolution_walks_them() -> None:
     layers = [handlens.Conv2D(2, 3, strides=2, padding=((1, 0), (0, 2))), handlens.Flatten(), handlens.Dense(3)]
     model = handlens.Sequential(layers, (2, 8, 9), seed=4)

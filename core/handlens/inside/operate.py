@@ -23,7 +23,7 @@ from .layerview import as_maps
 from .session import Answer, Session, classes, question, weights_of
 from .slices import Progress
 from .table import POOLINGS, Change, HeadError, Measured, Table, maps_words
-from .timing import layer_times_async
+from .timing import layer_times_async, row_times
 from .why import pixels
 
 __all__ = ["ablated", "any_size", "compared", "edited", "measured", "sized", "table", "times"]
@@ -280,11 +280,14 @@ async def times(session: Session, model: str) -> Answer:
     """Milliseconds of each layer for the image looked at, on the backend that computes the model.
 
     ``layers``: by name, None for one without a time of its own; ``inside``: whose time holds it, "" for nobody's;
-    ``total``: of the whole; ``why``: the reason where nothing can be told.
+    ``total``: of the whole; ``why``: the reason where nothing can be told. ``rows``: of each that
+    the page shows, name, ms and whose time holds it (:func:`.timing.row_times`).
     """
     net = session.model(model)
     found = await layer_times_async(net, session.image())
+    taken, held = row_times(found, session.anatomy(model).rows)
     answer: Answer = {"backend": found.backend, "layers": found.layers, "inside": found.inside}
+    answer |= {"rows": [{"name": key, "ms": ms, "held": held.get(key, "")} for key, ms in taken.items()]}
     return {**answer, "total": found.total, "rounds": found.rounds, "why": found.why}
 
 

@@ -1,6 +1,5 @@
 """What all pictures of numbers share: how a number is written, small matrices, maps, scales and their legend."""
 
-from pyscript import window
 from ui import dom
 from ui.inside.figures import MINUS, number, table
 
@@ -113,13 +112,6 @@ def peak_of(row, whole, map_number: int = -1) -> float:
 def full(picture) -> float:
     """The same for a picture that came with the largest sizes of its map, of its layer and of the network."""
     return float(getattr(picture.scales, scale["of"]))
-
-
-def paint_maps(canvas, row, whole, columns: int, gap: int = 1) -> None:
-    """All maps of a step on one canvas."""
-    shape = row.values.shape
-    peak = row.peaks.values if scale["of"] == "map" else peak_of(row, whole)
-    window.pixels.maps(canvas, row.values.values, shape[2], shape[1], shape[0], columns, peak, row.low < 0, gap)
 
 
 LEGEND = (

@@ -66,9 +66,9 @@ async def table(session: Session, model: str, blank: bool = False) -> Answer:
 
     ``name``: under which the changed network is asked about. ``changes``: in words; ``edits``: the same for an address
     (:mod:`.edits`); ``undo``, ``redo``: what they would do, "" for nothing. ``layers``: what can be changed where:
-    pooling, stride, padding, activation (None where there is none). ``before``, ``after``: the probabilities for the image
-    looked at (zeros where ``blank``), of ``classes``. ``free``: whether the network takes any size. ``offer``: whether
-    a copy that does could be changed as it was just refused.
+    pooling, stride, padding, activation (None where there is none). ``before``, ``after``: the probabilities for the
+    image looked at (zeros where ``blank``), of ``classes``. ``free``: whether the network takes any size. ``offer``:
+    whether a copy that does could be changed as it was just refused.
     """
     return await state(session, model, blank)
 

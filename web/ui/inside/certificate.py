@@ -10,6 +10,7 @@ from ui.worker import EngineError
 
 MOST, ALL = 12, 4000  # terms written out at first, and when all are asked for
 A_PART = 60  # terms read at a time: what is written in a turn
+A_FEW = 4  # levels written in a turn
 FRAME = (
     '<h4 class="level-title" tabindex="-1"></h4><p class="rule"></p><p class="words"></p><ul class="made-line"></ul>'
     '<div class="scroll terms" tabindex="0" role="group"></div>'
@@ -35,7 +36,7 @@ class Certificate:
         )
         dom.listen(close, "click", lambda event: self.close())
         self.levels = dom.make("ol", "", self.box, class_="levels")
-        self.path, self.answers, self.all, self.model = [], [], set(), ""
+        self.path, self.all, self.model = [], set(), ""
         self.fresh, self.came_from, self.came_of, self.refused = False, None, "", ""
         self.lost = False  # the keyboard could not go back to where it came from: it is gone
         self.version, self.unfolding = 0, -1  # of what is written; the level whose terms were all asked for
@@ -104,37 +105,38 @@ class Certificate:
         if not self.path:
             self.levels.replaceChildren()
             return None
-        answers = []
-        for level, (layer, index) in enumerate(list(self.path)):
+        answers, path = [], list(self.path)  # which may change while one asks, and is then followed anew
+        for level, (layer, index) in enumerate(path):
             most = ALL if level in self.all else MOST
             about = {"model": model, "layer": layer, "index": index, "most": most, "blank": blank}
             try:
                 answers.append(await self.host.ask("certificate", **about))
             except EngineError:  # another network has been chosen, or the address names what no network has
-                self._cut(level, model)
+                if self.path[: level + 1] == path[: level + 1]:
+                    self._cut(level, model)
                 break
-        self.answers = answers
         if not answers:
             return None
-        deepest = len(answers) - 1
         for level, answer in enumerate(answers):
-            item = self._item(level)
+            item = self._item(level, parts.address(*path[level]))
             _head(item, answer, f"{model} {self.host.version()}")
-            await self._terms(item, level, answer)
+            await self._terms(item, level, answer, path[level + 1] if level + 1 < len(answers) else None)
+            if level % A_FEW == A_FEW - 1:
+                await dom.turn()
         while self.levels.children.length > len(answers):
             self.levels.lastElementChild.remove()
-        if self.fresh:
+        if self.fresh and path == self.path:
             self.fresh = False
             title = self.levels.lastElementChild.querySelector(".level-title")
             window.early.focus(title)
             title.scrollIntoView(window.JSON.parse('{"block": "nearest"}'))
             self.host.say(answers[-1].spoken, 150)
-        return answers[deepest]
+        return answers[-1]
 
-    def _item(self, level: int):
+    def _item(self, level: int, address: str):
         """The element of a level: the one that stands there, if it is of the same number. What has the keyboard keeps
         it so, whatever is drawn."""
-        address, items = parts.address(*self.path[level]), self.levels.children
+        items = self.levels.children
         if level < items.length and items[level].getAttribute("data-of") == address:
             return items[level]
         while items.length > level:
@@ -143,15 +145,16 @@ class Certificate:
         item.innerHTML = FRAME.format(level)
         return item
 
-    async def _terms(self, item, level: int, answer) -> None:
-        """The table of a level. Where it is long, it is written while the page already goes on."""
+    async def _terms(self, item, level: int, answer, chosen) -> None:
+        """The table of a level, of which the term `chosen` is unfolded below. Where it is long, it is written while the
+        page already goes on."""
         box = item.querySelector(".terms")
         box.hidden = not answer.count
         if box.hidden:
             return
         if box.getAttribute("aria-label") != f"Terms of {answer.layer}":
             box.setAttribute("aria-label", f"Terms of {answer.layer}")
-        chosen = self.path[level + 1] if level + 1 < len(self.answers) else None
+        box.setAttribute("data-long", "yes" if answer.terms.length > A_PART else "no")
         version = self.version
         lines, caption = _lines(answer, chosen), f"Terms, {answer.ordered}"
         written = pour(box, _heads(answer), lines, caption, lambda: version == self.version and item.isConnected)

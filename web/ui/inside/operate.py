@@ -13,7 +13,7 @@ from ui.worker import EngineError, EngineGoneError
 REST = 200  # ms without another edit before the accuracy is measured
 STEPS = 200  # of the slider of a weight
 FINITE = 1e300
-PLAIN = {"valid": "valid: no zeros around", "same": "same: zeros keep the size"}  # options, in plain words
+PLAIN = {"valid": "valid, no zeros", "same": "same, with zeros"}  # options, in plain words
 
 
 class Operate:

@@ -218,6 +218,36 @@ def test_a_probabilitys_certificate_says_what_is_divided_by_what(session: views.
         assert "(" not in neuron["terms"][0]["place"]  # what it reads are no classes
 
 
+def test_a_batch_norms_certificate_says_where_its_scale_and_shift_come_from(session: views.Session) -> None:
+    told = ask(session, "certificate", model="digits", layer="bn2", index=[5, 3, 4])
+    state = session.model("digits").state_dict()
+    names = ("weight", "bias", "running_mean", "running_var")
+    gamma, beta, mean, variance = (float(state[f"bn2.{name}"][5]) for name in names)
+    line, (term,) = told["line"], told["terms"]
+    assert (line["gamma"], line["beta"], line["mean"], line["variance"]) == (gamma, beta, mean, variance)
+    assert line["deviation"] == pytest.approx((variance + line["epsilon"]) ** 0.5, rel=1e-12)
+    assert line["scale"] == gamma / line["deviation"] == term["weight"]
+    assert line["shift"] == beta - mean * line["scale"] == told["bias"]
+    assert term["value"] * line["scale"] + line["shift"] == pytest.approx(told["value"], abs=1e-5)
+    assert ask(session, "certificate", model="digits", layer="conv2", index=[5, 3, 4])["line"] is None
+
+
+def test_the_terms_of_a_maximum_lie_as_in_the_window_and_are_all_there() -> None:
+    layers = [handlens.MaxPool2D(4), handlens.Flatten(), handlens.Dense(3)]
+    model = handlens.Sequential(layers, (1, 28, 28), seed=0)
+    image = np.random.default_rng(2).random((28, 28), np.float32)
+    session = views.Session({"wide": model}, {"image": image, "prepared": None, "extent": None, "drawn": []})
+    told = ask(session, "certificate", model="wide", layer="pool1", index=[0, 2, 3])
+    places = [term["index"] for term in told["terms"]]
+    assert places == [[0, row, column] for row in range(8, 12) for column in range(12, 16)]  # 16, more than are usual
+    assert told["ordered"] == "as they lie in the window, row by row" and told["rest_count"] == 0
+    assert told["terms"][told["winner"]]["value"] == told["value"] == image[8:12, 12:16].max()
+    told = ask(session, "certificate", model="wide", layer="dense1", index=[1])
+    sizes = [abs(term["gives"]) for term in told["terms"]]
+    assert told["ordered"] == "the largest first" and sizes == sorted(sizes, reverse=True)
+    assert told["rest_count"] == 49 - 12
+
+
 def test_a_program_is_plain_numpy(session: views.Session) -> None:
     text = ask(session, "program", model="cnn-small", layer="conv1", index=[0, 3, 4])["text"]
     assert "import numpy as np" in text and "handlens" not in text

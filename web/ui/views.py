@@ -16,21 +16,8 @@ from ui import dom
 from ui.worker import EngineError
 
 # In the order of who needs whom.
-INSIDE = (
-    "figures",
-    "parts",
-    "plate",
-    "arrow",
-    "worth",
-    "why",
-    "kernels",
-    "layer",
-    "lens",
-    "terms",
-    "steps",
-    "overview",
-)
-INSIDE += ("certificate", "compare", "sizes", "operate", "view")
+INSIDE = ("figures", "parts", "cells", "plate", "arrow", "worth", "why", "kernels", "layer", "lens", "terms", "steps")
+INSIDE += ("overview", "certificate", "compare", "sizes", "laid", "operate", "view")
 ARTICLE = ("kit", "neurons", "images", "kernels", "layers", "view")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.

@@ -22,7 +22,7 @@ from .jobs import alone
 from .layerview import as_maps
 from .session import Answer, Session, classes, question, weights_of
 from .slices import Progress
-from .table import POOLINGS, Change, HeadError, Measured, Table, maps_words
+from .table import POOLINGS, Change, HeadError, Measured, Table, maps_words, padding_of
 from .timing import layer_times_async, row_times
 from .why import pixels
 
@@ -66,9 +66,9 @@ async def table(session: Session, model: str, blank: bool = False) -> Answer:
 
     ``name``: under which the changed network is asked about. ``changes``: in words; ``edits``: the same for an address
     (:mod:`.edits`); ``undo``, ``redo``: what they would do, "" for nothing. ``layers``: what can be changed where:
-    pooling, stride, activation (None where there is none). ``before``, ``after``: the probabilities for the image
-    looked at (zeros where ``blank``), of ``classes``. ``free``: whether the network takes any size. ``offer``: whether
-    a copy that does could be changed as it was just refused.
+    pooling, stride, padding, activation (None where there is none). ``before``, ``after``: the probabilities for the
+    image looked at (zeros where ``blank``), of ``classes``. ``free``: whether the network takes any size. ``offer``:
+    whether a copy that does could be changed as it was just refused.
     """
     return await state(session, model, blank)
 
@@ -116,6 +116,7 @@ def changeable(found: Table, name: str) -> dict[str, Any]:
         "kind": type(layer).__name__,
         "pooling": pooling,
         "strides": strides,
+        "padding": padding_of(layer) if isinstance(layer, Conv2D) else None,
         "activation": activation,
     }
 
@@ -125,8 +126,8 @@ async def edited(session: Session, model: str, action: str, blank: bool = False,
     """Change one thing; the answer is that of ``table``, ``refused`` saying why where nothing was changed.
 
     action: weight (layer, index, value, parameter, joined), zero (layer, kernel), kernel (layer, kernel, name of a
-    hand-made one, channel), pooling (layer, kind), stride (layer, stride), activation (layer, kind), undo, redo, reset;
-    again (edits): from the original on everything that such a text says (:mod:`.edits`).
+    hand-made one, channel), pooling (layer, kind), stride (layer, stride), padding (layer, padding), activation (layer,
+    kind), undo, redo, reset; again (edits): from the original on everything that such a text says (:mod:`.edits`).
     """
     found = table_of(session, model)
     try:
@@ -159,6 +160,7 @@ def edit(session: Session, found: Table, action: str, arguments: dict[str, Any])
         "kernel": handmade_kernel,
         "pooling": found.set_pooling,
         "stride": found.set_stride,
+        "padding": found.set_padding,
         "activation": found.set_activation,
     }
     if action in steps:

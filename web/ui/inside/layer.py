@@ -3,7 +3,7 @@
 from pyscript import window
 from ui import dom, theme
 from ui.inside import parts
-from ui.inside.figures import Figures, Grid
+from ui.inside.figures import WEIGHTS, Figures, Grid
 from ui.inside.kernels import Beside
 from ui.inside.plate import Plate, reach
 
@@ -289,34 +289,40 @@ class Layer:
         values, shape = answer.outputs.values.values, answer.outputs.values.shape
         if self.vector:
             lines, columns = self.gallery.size
-            found = [Grid(f"{name}, all numbers", values, lines, columns, 0, shape[2])]
+            found = [Grid(f"{name}, all numbers", values, lines, columns, 0, shape[2], name)]
             if self.row.kind == "dense" and answer.weights:
                 shape = answer.weights.shape
                 words = f"Weights of neuron {self.number + 1}"
-                found.append(Grid(words, answer.weights.values, shape[1], shape[2], self.number))
+                found.append(Grid(words, answer.weights.values, shape[1], shape[2], self.number, note=WEIGHTS))
             return found
         number = answer.number
-        found = [Grid(f"{name}, map {number + 1}", values, shape[1], shape[2], number)]
+        found = [Grid(f"{name}, map {number + 1}", values, shape[1], shape[2], number, of=f"{name}:{number}")]
         return found + self._made_of(answer) if self.row.kind == "conv2d" else found
 
     def _made_of(self, answer) -> list:
         """What follows the kernel's map, what it reads, and what the matrices make of that."""
         shape, read = answer.between.shape, answer.inputs.values.shape
-        found = [Grid("Sum of all channels", answer.sum.values.values, shape[1], shape[2])]
+        here, number = f"{self.row.name}:{answer.number}", answer.number
+        note = f"A click on a number, or Enter, unfolds the cell of {self.row.name} that it goes into"
+        bias = f"{note}, with the bias." if answer.has_bias else ""
+        found = [Grid("Sum of all channels", answer.sum.values.values, shape[1], shape[2], of=here, note=bias)]
         for entry in answer.onward:
-            found.append(Grid(f"{entry.title}, {entry.name}", entry.values.values, shape[1], shape[2]))
+            words, of = f"{entry.title}, {entry.name}", f"{entry.name}:{number}"
+            found.append(Grid(words, entry.values.values, shape[1], shape[2], of=of))
         for channel in range(read[0]):
             words = f"{answer.source}, map {channel + 1}"
-            found.append(Grid(words, answer.inputs.values.values, read[1], read[2], channel))
-            found.append(Grid(f"Slid over {words}", answer.between.values, shape[1], shape[2], channel))
+            of = f"{answer.source}:{channel}"
+            found.append(Grid(words, answer.inputs.values.values, read[1], read[2], channel, of=of))
+            words = f"Slid over {words}"
+            found.append(Grid(words, answer.between.values, shape[1], shape[2], channel, of=here, note=note + "."))
         kernels = answer.kernels
         count, channels, height, width = [int(n) for n in kernels.shape]
         for number in range(count):
             if channels == 1:
-                found.append(Grid(f"Kernel {number + 1}", kernels.values, height, width, number))
+                found.append(Grid(f"Kernel {number + 1}", kernels.values, height, width, number, note=WEIGHTS))
             else:
                 words = f"Kernel {number + 1}: its matrix for each map a line, row by row"
-                found.append(Grid(words, kernels.values, channels, height * width, number))
+                found.append(Grid(words, kernels.values, channels, height * width, number, note=WEIGHTS))
         return found
 
 

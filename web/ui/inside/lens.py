@@ -336,13 +336,19 @@ class Lens:
         answer = self.answer
         if answer is None:
             return ""
-        found = [("What the lens reads", answer.source_map)]
+        here = f"{self.row.name}:{self.index[0]}"
+        found = [("What the lens reads", answer.source_map, f"{answer.source}:{int(answer.channel)}")]
         if self.pools:
-            found.append(("Max pooling", answer.maximum_map))
-            found.append(("Average pooling", answer.average_map))
+            found.append(("Max pooling", answer.maximum_map, here if self.row.kind == "max_pool" else ""))
+            found.append(("Average pooling", answer.average_map, here if self.row.kind == "avg_pool" else ""))
         else:
-            found.append((f"{self.row.name}, map {self.index[0] + 1}", answer.target_map))
-        return [Grid(words, one.values.values, one.values.shape[1], one.values.shape[2]) for words, one in found]
+            found.append((f"{self.row.name}, map {self.index[0] + 1}", answer.target_map, here))
+        grids = []
+        for words, one, of in found:
+            shape = one.values.shape
+            note = "" if of else "For comparison: this network does not use these numbers."
+            grids.append(Grid(words, one.values.values, shape[1], shape[2], of=of, note=note))
+        return grids
 
 
 def _caller(run):

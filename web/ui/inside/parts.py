@@ -93,10 +93,12 @@ def matrix(values, rows, columns, first=0, peak=1.0, is_signed=True, label="", m
                 extra += f' data-mark="{marks[at]}"'
             if outside and outside[at]:
                 extra += ' data-outside="yes"'
-            texts.append(f'<td tabindex="-1" {painted(value, peak, is_signed)}{extra}>{number(value)}</td>')
+            if cells:  # one stop of the tab key, from which the arrow keys lead on
+                extra += f' tabindex="{-1 if texts or lines else 0}"'
+            texts.append(f"<td {painted(value, peak, is_signed)}{extra}>{number(value)}</td>")
         lines.append("<tr>" + "".join(texts) + "</tr>")
-    small = " small" if columns > 5 else {3: " three", 5: " five"}.get(columns, "")
-    return f'<table class="matrix{small}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
+    kind = (" small" if columns > 5 else {3: " three", 5: " five"}.get(columns, "")) + ('" role="grid' if cells else "")
+    return f'<table class="matrix{kind}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
 
 
 # -- pictures ------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from pyscript import window
 from ui import dom
 from ui.inside import parts
 from ui.inside.arrow import Arrow
-from ui.inside.figures import Figures, Grid, Lines
+from ui.inside.figures import WEIGHTS, Figures, Grid, Lines
 from ui.inside.lens import result
 from ui.inside.plate import ARROWS, Plate
 from ui.inside.terms import Terms
@@ -185,12 +185,16 @@ class Steps:
 
     def _curve(self, answer):
         """What lies on the curve, and the curve itself."""
-        curve = Lines("The curve, point by point", (("x", answer.curve_x.values), ("f(x)", answer.curve_y.values)))
-        met = (("x", answer.met_x.values), ("f(x)", answer.met_y.values))
+        points = (("x", answer.curve_x.values), ("f(x)", answer.curve_y.values))
+        curve = Lines("The curve, point by point", points, "Points of the function itself, for any drawing.")
+        met = (("x", answer.met_x.values, answer.source), ("f(x)", answer.met_y.values, self.row.name))
         if self.row.shape.length == 1:
             return [curve, Lines(f"The layer's own {answer.count} values", met)]
-        height, width, number = self.row.shape[1], self.row.shape[2], self.index[0] + 1
-        return [curve] + [Grid(f"{name} of map {number}", values, height, width) for name, values in met]
+        height, width, number = self.row.shape[1], self.row.shape[2], self.index[0]
+        found = [curve]
+        for name, values, layer in met:
+            found.append(Grid(f"{name} of map {number + 1}", values, height, width, of=f"{layer}:{number}"))
+        return found
 
     def copy(self, answer) -> None:
         """Flatten and dropout: the same number, elsewhere."""
@@ -242,8 +246,11 @@ class Steps:
         if len(place) != 3:
             return []
         shape = answer.source_map.values.shape
-        source = Grid(f"{answer.source}, map {place[0] + 1}", answer.source_map.values.values, shape[1], shape[2])
-        return [source, Grid(f"{self.row.name}, the list", answer.vector.values.values, *self.folded)]
+        words, of = f"{answer.source}, map {place[0] + 1}", f"{answer.source}:{place[0]}"
+        source = Grid(words, answer.source_map.values.values, shape[1], shape[2], of=of)
+        lines, wide = self.folded
+        name = self.row.name
+        return [source, Grid(f"{name}, the list", answer.vector.values.values, lines, wide, of=name)]
 
     def _flat_to(self, map_number: int, row: int, column: int, height: int, width: int) -> None:
         self.slide([(map_number * height + row) * width + column], False)
@@ -291,8 +298,11 @@ class Steps:
         found, shape = [], answer.weight_image.values.shape
         for k in range(shape[0]):
             over = f"{answer.behind}, map {k + 1}" if shape[0] > 1 else answer.behind
-            for words, picture in (("Weights", answer.weight_image), ("Value \u00d7 weight", answer.product_image)):
-                found.append(Grid(f"{words} over {over}", picture.values.values, shape[1], shape[2], k))
+            for words, picture, note in (
+                ("Weights", answer.weight_image, WEIGHTS),
+                ("Value \u00d7 weight", answer.product_image, ""),
+            ):
+                found.append(Grid(f"{words} over {over}", picture.values.values, shape[1], shape[2], k, note=note))
         return found
 
     def shares(self, answer) -> None:
@@ -358,8 +368,10 @@ class Steps:
     def _one(self, answer):
         """The map of the picture."""
         shape = answer.source_map.values.shape
-        words = self.row.name if self.row.kind == "input" else f"{answer.source}, map {self.index[0] + 1}"
-        return [Grid(words, answer.source_map.values.values, shape[1], shape[2])]
+        words, of = self.row.name, f"{self.row.name}:0"
+        if self.row.kind != "input":
+            words, of = f"{answer.source}, map {self.index[0] + 1}", f"{answer.source}:{self.index[0]}"
+        return [Grid(words, answer.source_map.values.values, shape[1], shape[2], of=of)]
 
 
 def _fine(value: float) -> str:

@@ -88,7 +88,7 @@ class Why:
         self.seen = seen = self.host.reading.seen
         self.found = {}
         if seen is not None:
-            self.found["input"] = Grid("What the network sees", seen, 28, 28)
+            self.found["input"] = Grid("What the network sees", seen, 28, 28, of="input:0")
             self.plates["input"].paint(Flat(seen, 28, 28), 1.0, 0, False)
             self.plates["input"].label("What the network sees", "What the network sees")
         self._map("saliency", answer.saliency, answer.peaks.saliency, False)

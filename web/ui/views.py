@@ -173,10 +173,11 @@ async def go(name: str, said: dict) -> None:
             link.setAttribute("aria-current", "page")
         else:
             link.removeAttribute("aria-current")
+    if before != name:
+        window.scrollTo(0, 0)  # before the view opens: it may lead on to a place of its own
     if name in _loaded:
         _loaded[name].open(said)
     if before != name:
-        window.scrollTo(0, 0)
         _state["host"].opened()
 
 

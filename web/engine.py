@@ -370,12 +370,12 @@ async def asked(question: str, arguments: dict) -> object:
 async def judge(name: str) -> object:
     """Hold WebGPU against what answers, on what this model read last; it computes there from now on if it is better.
 
-    `sentence` says what came of it, `kernels` how fast the compiled kernels are by now.
+    `sentence`: what came of it; `kernels`: the compiled kernels' speed by now; `late`: it ran out of time so far.
     """
     kernels = await chooser.measure_again(models[name])
     batch = np.stack(last["images"] or [np.zeros((28, 28))])[:, None].astype(np.float32)
     used, sentence = await chooser.judge(models[name], batch)
-    return pack({"used": used, "sentence": sentence, "kernels": kernels})
+    return pack({"used": used, "sentence": sentence, "kernels": kernels, "late": chooser.late})
 
 
 def judge_status() -> object:
@@ -524,13 +524,15 @@ def teach_start(name: str, digits: object, folder: str) -> object:
     if job["state"] == "running":
         return pack({"started": False})
     job.update(state="running", model=name, stage="samples", share=0.0, error="")
+    chooser.progress = (0, 0)  # of a teaching that was stopped while it waited
     job["task"] = asyncio.ensure_future(teach(name, drawn_of(digits), folder))
     return pack({"started": True})
 
 
 def teach_status() -> object:
-    """How far the teaching is: running, done, stopped or failed; stage, share, error."""
-    return pack({key: job[key] for key in ("state", "model", "stage", "share", "error", "judged")})
+    """How far the teaching is: running, done, stopped or failed; stage, share, error; how many kernels are compiled."""
+    told = {key: job[key] for key in ("state", "model", "stage", "share", "error", "judged")}
+    return pack({**told, "compiled": chooser.progress[0], "of": chooser.progress[1]})
 
 
 def teach_stop() -> object:

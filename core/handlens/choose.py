@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from .graph import Array
 from .layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, MaxPool2D
 from .layers.regularization import SEED
 from .model import Sequential
-from .offload import RATE, moved_otherwise
+from .offload import CHECK_EVERY, PROBE, RATE, moved_otherwise
 from .plan import Plan, make_plan
 from .training import gradient_graph, step_plan
 
@@ -33,7 +34,7 @@ ROUNDS = 5
 AT_START = 0.03  # s: for compiled kernels and NumPy, side by side, before the first answer
 AFTERWARDS = 0.08  # s: the same, after it, half of it for each: no turn is longer than a stroke can wait
 TICK = 5e-5  # s: half of what a browser's clock tells apart; nothing takes less
-SAMPLE = 8  # images of a step that is compared, and of the larger of two that tell how NumPy's time grows
+SAMPLE = PROBE  # images of a step that is compared, and of the larger of two that tell how NumPy's time grows
 
 Result = TypeVar("Result")
 
@@ -41,7 +42,9 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class Verdict:
     """What came of comparing a backend with NumPy and with its rival. ``ratio``: the rival's time over its own;
-    ``error``: the largest; ``own``: seconds of its run; ``speed``: GFLOP/s on the work, where that was asked for."""
+    ``error``: the largest; ``own``: seconds of its run; ``speed``: GFLOP/s on the work, where that was asked for;
+    ``late``: the time ran out, while what it was compiling goes on: a later judgement begins there; ``left_out``: why
+    kernels that it could have chosen from were not tried."""
 
     backend: str
     work: str  # "inference" or "training"
@@ -53,6 +56,8 @@ class Verdict:
     rival: str = "numpy"
     own: float = math.nan
     speed: float = math.nan
+    late: bool = False
+    left_out: str = ""
 
     @property
     def right(self) -> bool:
@@ -63,11 +68,13 @@ class Verdict:
         """One line for a page."""
         title = TITLES[self.backend]
         if not self.right:
-            return f"{title} is not used: {self.reason}"
+            later = "; the next judgement goes on from there" if self.late else ""
+            return f"{title} is not used: {self.reason}{later}"
         speed = "" if math.isnan(self.speed) else f"{figure(self.speed)} GFLOP/s, "
         compared = f"{self.work} {figure(self.ratio)}x {TITLES[self.rival]}"
         checked = f"{title}: verified, max error {self.error:.0e}, {speed}{compared}"
-        return checked if self.used else f"{checked}: not used"
+        left_out = f" (without kernels that fail: {self.left_out})" if self.left_out else ""
+        return f"{checked}{left_out}" if self.used else f"{checked}{left_out}: not used"
 
 
 class TooSlowError(BackendError):
@@ -201,6 +208,16 @@ async def compared(work: Work, backend: Backend, clock: Clock) -> float:
     return worst(sides[1], sides[0])
 
 
+_proved: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()  # backend -> its error on golden tensors
+
+
+async def proved(backend: Backend, clock: Clock) -> float:
+    """How far the backend is from NumPy on golden tensors: computed once, for a device does not change."""
+    if backend not in _proved:
+        _proved[backend] = await compared(golden(), backend, clock)
+    return _proved[backend]
+
+
 async def timed(work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS) -> tuple[float, dict[str, Array]]:
     """Median seconds of a run that is read back, after one that is not counted; and what it gave."""
     program = await loaded(work, backend, clock)
@@ -218,41 +235,50 @@ async def timed(work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS
         backend.close(program)
 
 
-async def quickest(work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS) -> tuple[float, dict[str, Array]]:
+async def quickest(
+    work: Work, backend: Backend, clock: Clock, rounds: int = ROUNDS
+) -> tuple[float, dict[str, Array], str]:
     """:func:`timed` with each of the backend's sets of kernels; it keeps the quickest. A set that the budget does not
-    reach is not tried."""
+    reach is not tried; of one that fails the reason comes last, "" where none did."""
     best: tuple[float, dict[str, Array]] | None = None
     chosen: Mapping[str, str] = {}
+    left_out = ""
     for variants in backend.variants_of(work.plan):
         backend.prefer(work.plan, variants)
         try:
             found = await timed(work, backend, clock, rounds)
-        except BackendError:  # no time is left for it, or it does not compile: the one before is as good as it was
+        except BackendError as error:  # no time is left for it, or it does not compile: the one before is still good
             backend.prefer(work.plan, chosen)
             if best is None:
                 raise
+            left_out = "" if isinstance(error, TooSlowError) else str(error)
             break
         if best is None or found[0] < best[0]:
             best, chosen = found, variants
     backend.prefer(work.plan, chosen)
     assert best is not None  # the first set was timed, or has raised
-    return best
+    return *best, left_out
+
+
+Judged = tuple[float, float, float, str]  # error, own seconds, the rival's, why kernels were left out
 
 
 async def verdict(
-    backend: Backend, work: str, clock: Clock, judged: Awaitable[tuple[float, float, float]], rival: Backend
+    backend: Backend, work: str, clock: Clock, judged: Awaitable[Judged], rival: Backend
 ) -> Verdict:
-    """(error, own seconds, the rival's) as a verdict; what was raised on the way as a reason."""
+    """What was judged as a verdict; what was raised on the way as a reason."""
     try:
-        error, own, theirs = await judged
+        error, own, theirs, left_out = await judged
     except BackendError as failure:
-        return Verdict(backend.name, work, False, str(failure), seconds=clock.spent)
+        late = isinstance(failure, TooSlowError)
+        return Verdict(backend.name, work, False, str(failure), seconds=clock.spent, late=late)
     if not error <= LIMIT:
         reason = f"its results differ from NumPy's by {error:.0e} of the largest value"
         return Verdict(backend.name, work, False, reason, error, seconds=clock.spent)
     ratio = theirs / own
     slower = "" if ratio > 1 else f"{work} takes {figure(1 / ratio)} times as long as with {TITLES[rival.name]}"
-    return Verdict(backend.name, work, not slower, slower, error, ratio, clock.spent, rival.name, own)
+    found = Verdict(backend.name, work, not slower, slower, error, ratio, clock.spent, rival.name, own)
+    return replace(found, left_out=left_out)
 
 
 async def judge_inference(
@@ -265,12 +291,12 @@ async def judge_inference(
     """
     clock, before = Clock(budget), rival or NumpyBackend()
 
-    async def judged() -> tuple[float, float, float]:
-        errors = [await compared(golden(), backend, clock)]
+    async def judged() -> Judged:
+        error = await proved(backend, clock)
         work = inference(model, images)
         theirs, expected = await timed(work, before, clock)
-        mine, found = await quickest(work, backend, clock)
-        return max(*errors, worst(found, expected)), mine, theirs
+        mine, found, left_out = await quickest(work, backend, clock)
+        return max(error, worst(found, expected)), mine, theirs, left_out
 
     return await verdict(backend, "inference", clock, judged(), before)
 
@@ -280,23 +306,23 @@ async def judge_at_start(
 ) -> Verdict:
     """Whether compiled kernels should answer from now on, told before the first answer: right on ``image``, and faster.
 
-    Golden tensors take longer, and follow after that answer (:func:`proved`). image: (1, C, H, W) float32. seconds:
-    for running both sides, preparing them left out. rival: by default NumPy.
+    Golden tensors take longer, and follow after that answer (:func:`held_to_golden`). image: (1, C, H, W) float32.
+    seconds: for running both sides, preparing them left out. rival: by default NumPy.
     """
     clock, before, work = Clock(math.inf), rival or NumpyBackend(), inference(model, image)
 
-    async def judged() -> tuple[float, float, float]:
+    async def judged() -> Judged:
         (own, found), (theirs, expected) = await raced(work, (backend, before), seconds)
-        return worst(found, expected), own, theirs
+        return worst(found, expected), own, theirs, ""
 
     found = await verdict(backend, "inference", clock, judged(), before)
     return replace(found, speed=2e-9 * work.plan.multiply_adds / found.own)
 
 
-async def proved(verdict: Verdict, backend: Backend) -> Verdict:
+async def held_to_golden(verdict: Verdict, backend: Backend) -> Verdict:
     """The verdict of :func:`judge_at_start` once the backend was held to golden tensors too, forward and backward."""
     try:
-        error = await compared(golden(), backend, Clock(math.inf))
+        error = await proved(backend, Clock(math.inf))
     except BackendError as failure:
         return replace(verdict, used=False, reason=str(failure), ratio=math.nan)
     if not error <= LIMIT:
@@ -355,19 +381,22 @@ async def judge_training(
     """Whether ``backend`` should train ``model`` on images ``x`` with targets ``y`` in batches of ``batch``.
 
     A step is compared in loss, gradients and how far it moves the parameters, with the kernels that were the quickest.
+    The backend's time has in it what its checks cost while it trains: this comparison, every CHECK_EVERY steps.
     """
     clock, before = Clock(budget), rival or NumpyBackend()
     count = min(batch, len(x))
 
-    async def judged() -> tuple[float, float, float]:
-        errors = [await compared(golden(), backend, clock)]
-        mine, _ = await quickest(stepping(model, x[:count], y[:count], optimizer), backend, clock, 2)
+    async def judged() -> Judged:
+        error = await proved(backend, clock)
+        mine, _, left_out = await quickest(stepping(model, x[:count], y[:count], optimizer), backend, clock, 2)
         few = stepping(model, x[:SAMPLE], y[:SAMPLE], optimizer, ("loss", "gradients", "parameters"))
         sides: list[dict[str, Array]] = []
         for side in (NumpyBackend(), backend):
             program = await loaded(few, side, clock)
             try:
+                began = time.perf_counter()
                 sides.append(await clock.within(once(few, side, program), side, "a training step"))
+                mine += (time.perf_counter() - began) / CHECK_EVERY if backend.works_ahead else 0.0
             finally:
                 side.close(program)
         wrong = moved_otherwise(model.parameters, sides[1]["parameters"], sides[0]["parameters"])
@@ -376,7 +405,7 @@ async def judge_training(
         for found in sides:
             del found["parameters"]
         theirs = await rivals_step(model, x, y, optimizer, count, clock, before)
-        return max(*errors, worst(sides[1], sides[0])), mine, theirs
+        return max(error, worst(sides[1], sides[0])), mine, theirs, left_out
 
     return await verdict(backend, "training", clock, judged(), before)
 

@@ -4,6 +4,7 @@ says why."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -24,11 +25,14 @@ SOME = 4  # images that kernels are timed on after the first answer: a drawing i
 
 class Chooser:
     """``forced`` is the backend that was asked for by name, or "". ``progress``: compiled kernels of a GPU, and of how
-    many."""
+    many; (0, 0) where nobody waits for any. ``late``: the last judgement of a GPU ran out of time, and the next one
+    goes on from what was compiled meanwhile."""
 
     def __init__(self) -> None:
         self.forced = ""
         self.progress = (0, 0)
+        self.late = False
+        self._turn = object()  # of those who are told of compiled kernels; an earlier one's no longer count
         self._kernels: Backend | None = None  # once they were found right
         self._verdict: Verdict | None = None
         self._proved = False  # also on golden tensors
@@ -83,7 +87,7 @@ class Chooser:
         """Whether the kernels are right on golden tensors, forward and backward."""
         if self._kernels is None or self._verdict is None or self._proved:
             return self._proved
-        found = await choose.proved(self._verdict, self._kernels)
+        found = await choose.held_to_golden(self._verdict, self._kernels)
         self._proved = found.right
         if found.right:
             self._verdict = found
@@ -99,34 +103,50 @@ class Chooser:
     async def judge(self, model: Sequential, images: Array) -> tuple[bool, str]:
         """Hold a GPU against what answers so far, on images that were just read: whether it answers from now on, and
         what there is to say. Where it was asked for by name, being right is enough."""
-        self.progress = (0, 0)
+        report = self._listen()
         forced = self.forced == "webgpu"
         try:
             gpu = await backends.open_webgpu()
         except BackendError:
             return False, f"{TITLES['webgpu']} is not used: {backends.why_not('webgpu')}."
-        gpu.progress = self._report  # type: ignore[attr-defined]
+        gpu.progress = report  # type: ignore[attr-defined]
         budget = PATIENCE if forced else choose.BUDGET
         verdict = await choose.judge_inference(model, images, gpu, budget, model.backend)
-        used = verdict.used or (forced and verdict.right)
+        used, self.late = verdict.used or (forced and verdict.right), verdict.late
+        self._listen()
         if used:
             model.use(gpu)
         return used, self._sentence(verdict)
 
-    def _report(self, done: int, of: int) -> None:
-        self.progress = (done, of)
+    def _listen(self) -> Callable[[int, int], None]:
+        """Who is told of compiled kernels from now on. What goes on being compiled for an earlier judgement is not
+        shown: nobody waits for it."""
+        turn = self._turn = object()
+        self.progress = (0, 0)
+
+        def report(done: int, of: int) -> None:
+            if self._turn is turn:
+                self.progress = (done, of)
+
+        return report
 
     async def trainer(self, pupil: Sequential, x: Array, y: Array, optimizer: Any, batch: int) -> tuple[Backend, str]:
-        """What is to train: a GPU if it is there and was right and faster at this very training, else the processor."""
+        """What is to train: a GPU if it is there and was right and faster at this very training, else the processor;
+        and what there is to say. ``progress`` goes on while the GPU prepares the training itself."""
         await self._prove()
+        report = self._listen()
         try:
             gpu = await backends.open_webgpu()
         except BackendError:
             return self.cpu, ""  # the reason stands on the page since the first answer
+        gpu.progress = report  # type: ignore[attr-defined]
         forced = self.forced == "webgpu"
         budget = PATIENCE if forced else choose.BUDGET
         verdict = await choose.judge_training(pupil, x, y, optimizer, gpu, batch, budget, self.cpu)
-        return (gpu if verdict.used or (forced and verdict.right) else self.cpu), self._sentence(verdict)
+        used = verdict.used or (forced and verdict.right)
+        if not used:
+            self._listen()  # the processor trains: nobody waits for kernels
+        return (gpu if used else self.cpu), self._sentence(verdict)
 
     def _sentence(self, verdict: Verdict) -> str:
         """The verdict's sentence; what is right but slower is still used where it was asked for."""

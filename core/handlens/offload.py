@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .backends import NumpyBackend, Program
+from .backends import Backend, NumpyBackend, Program
 from .backends.base import IN_FLIGHT, MOST_STEPS
 from .errors import BackendError
 from .graph import Array
@@ -40,6 +40,52 @@ class Good:
     saved: Saved
     batch: int
     tally: Tally
+
+
+class Probe:
+    """A step with a micro-batch, loaded on a device and with NumPy: what a check runs.
+
+    The training keeps it until it closes, so that a check compiles and allocates nothing on the device: it costs two
+    steps of ``PROBE`` images and the reading of the parameters (:func:`handlens.choose.judge_training` counts that).
+    """
+
+    def __init__(self, plan: Plan, sides: list[tuple[Backend, Program]]) -> None:
+        """Made by :meth:`load`."""
+        self.plan, self.sides = plan, sides
+
+    @classmethod
+    async def load(cls, training: Training, backend: Backend, count: int) -> Probe:
+        """For ``count`` images of the training's own data. Raises BackendError where the device has no room for it."""
+        probe = cls(probe_plan(training, count), [])
+        shared = {"data": training.data, "targets": training.targets}
+        try:
+            for side in (backend, NumpyBackend()):
+                probe.sides.append((side, await side.load(probe.plan, shared)))
+        except BaseException:
+            probe.close()
+            raise
+        return probe
+
+    async def step(self, training: Training, rows: Array, step: int) -> list[dict[str, Array]]:
+        """Loss, gradients and parameters after one step with the images ``rows``, from the training's own parameters:
+        the device's and NumPy's. ``step``: its number, from 1."""
+        one = np.array([[1.0]], np.float32)
+        control = {"rows": rows[None], "learning_rate": RATE * one, "step": step * one}
+        control[SEED] = np.array([[step]], np.uint32)
+        found = []
+        for backend, program in self.sides:
+            for name, array in training.arrays(self.plan).items():
+                if name in ("parameters", "state", *training.moments):
+                    backend.upload(program, name, array)
+            backend.run(program, 1, {k: v for k, v in control.items() if k in self.plan.controls})
+            found.append(await backend.fetch(program, "loss", "gradients", "parameters"))
+        return found
+
+    def close(self) -> None:
+        """Free both programs; twice is fine."""
+        for backend, program in self.sides:
+            backend.close(program)
+        self.sides.clear()
 
 
 class Offload:
@@ -173,24 +219,8 @@ class Offload:
 
     async def _compared(self, rows: Array, step: int) -> str:
         """Take one step with these images on both sides, on copies of the parameters; what is wrong, or ""."""
-        training = self.training
-        plan = probe_plan(training, len(rows))
-        shared = {"data": training.data, "targets": training.targets}
-        one = np.array([[1.0]], np.float32)
-        control = {"rows": rows[None], "learning_rate": RATE * one, "step": step * one}
-        control[SEED] = np.array([[step]], np.uint32)
-        sides = []
-        for backend in (self.backend, NumpyBackend()):
-            program = await backend.load(plan, shared)
-            try:
-                for name, array in training.arrays(plan).items():
-                    if name in ("parameters", "state", *training.moments):
-                        backend.upload(program, name, array)
-                backend.run(program, 1, {k: v for k, v in control.items() if k in plan.controls})
-                sides.append(await backend.fetch(program, "loss", "gradients", "parameters"))
-            finally:
-                backend.close(program)
-        return disagreement(training, *sides)
+        probe = await self.training.probe(len(rows), self.backend)
+        return disagreement(self.training, *await probe.step(self.training, rows, step))
 
     def _give_up(self, reason: str) -> None:
         """Back to the last good state, and on with the next backend."""

@@ -24,7 +24,7 @@ from .errors import BackendError, DataError, DivergenceError, ShapeError
 from .fuse import fuse
 from .graph import Array, Graph, Shape
 from .layers.regularization import SEED
-from .offload import Offload
+from .offload import Offload, Probe
 from .ops.data import gather
 from .plan import Plan, make_plan
 from .schedules import Constant, Schedule
@@ -230,6 +230,7 @@ class Training:
         self.history, self.tally = History(), Tally()
         self.epoch, self.batch = 0, 0  # epochs finished, batches finished within the running one
         self._programs: dict[int, tuple[backends.Backend, backends.Program]] = {}
+        self._probes: dict[int, Probe] = {}  # by the number of images: steps that a device is checked by
         self._order: tuple[int, Array] | None = None
         self.burst = 1  # steps of one submit, where a device works ahead
         self._gradients = np.zeros(model.layout.size, np.float32)
@@ -399,6 +400,12 @@ class Training:
             self._programs[batch] = backend, await backend.load(plan, self.arrays(plan))
         return self._programs[batch][1]
 
+    async def probe(self, images: int, backend: backends.Backend) -> Probe:
+        """The loaded step by which a device is checked on so many images; kept until this training closes."""
+        if images not in self._probes:
+            self._probes[images] = await Probe.load(self, backend, images)
+        return self._probes[images]
+
     def loaded(self, backend: backends.Backend) -> list[backends.Program]:
         """The steps that are loaded on a backend."""
         return [program for owner, program in self._programs.values() if owner is backend]
@@ -473,6 +480,9 @@ class Training:
         for backend, program in self._programs.values():
             backend.close(program)
         self._programs.clear()
+        for probe in self._probes.values():
+            probe.close()
+        self._probes.clear()
 
 
 def checked_data(model: Sequential, loss: losses.Loss, x: Array, y: Array) -> tuple[Array, Array]:

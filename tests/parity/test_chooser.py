@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ def alone(best_native: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "_opened", {"native": best_native})
     monkeypatch.setattr(backends, "_refused", {"webgpu": "no adapter"})
     monkeypatch.setattr(choose, "BUDGET", 60.0)
+    monkeypatch.setattr(choose, "_proved", WeakKeyDictionary())
 
 
 def test_kernels_compute_from_the_start(best_native: NativeBackend) -> None:

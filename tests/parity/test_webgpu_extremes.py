@@ -98,6 +98,22 @@ def test_adams_first_and_last_steps(step: int, webgpu: WebgpuBackend) -> None:
         np.testing.assert_allclose(found[name], value, rtol=2e-5, err_msg=name)
 
 
+def test_a_batch_norm_of_more_channels_than_one_dimension_of_workgroups(webgpu: WebgpuBackend) -> None:
+    channels, generator = 65_535 + 70, np.random.Generator(np.random.PCG64(3))
+    vectors = ("gamma", "beta", "running_mean", "running_var")
+    values = {"x": generator.standard_normal((3, channels)).astype(np.float32)}
+    values |= {name: generator.uniform(0.5, 2.0, channels).astype(np.float32) for name in vectors}
+    attrs = {"epsilon": 1e-2, "momentum": 0.9}
+    found, expected = (one("batch_norm", b, values, 2, **attrs) for b in (webgpu, NumpyBackend()))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
+    back = {"x": values["x"], "gamma": values["gamma"], "mean": expected["mean"], "inv_std": expected["inv_std"]}
+    back["dy"] = generator.standard_normal((3, channels)).astype(np.float32)
+    found, expected = (one("batch_norm_dx", b, back) for b in (webgpu, NumpyBackend()))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
 def test_a_batch_norm_whose_first_image_is_an_outlier(webgpu: WebgpuBackend) -> None:
     x = np.random.Generator(np.random.PCG64(0)).standard_normal((128, 2, 5, 5)).astype(np.float32)
     x[0] += 1000

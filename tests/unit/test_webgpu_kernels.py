@@ -13,7 +13,7 @@ from handlens.backends.webgpu import WebgpuBackend
 from handlens.backends.webgpu import lower as _fills_the_table  # noqa: F401
 from handlens.backends.webgpu.device import Adapter
 from handlens.backends.webgpu.kernels import LARGEST_F32, MOST_BINDINGS, WRITES, all_kernels, kernel, literal, parse
-from handlens.backends.webgpu.lowered import LOWERINGS, MOST_GROUPS, SCRATCH, TOGETHER, Work, lower, reasons
+from handlens.backends.webgpu.lowered import LOWERINGS, MOST_GROUPS, SCRATCH, TOGETHER, Builder, Work, lower, reasons
 from handlens.errors import BackendError, PlanError
 from handlens.graph import Graph
 from handlens.memory import ALIGNMENT
@@ -151,10 +151,23 @@ def test_linear_covers_every_element_once_within_the_limits(count: int) -> None:
     assert f"const SIZE: u32 = u32({threads});\nconst WIDE: u32 = u32({wide * side});" in made.sources[0].text
 
 
-def test_more_channels_than_workgroups_are_refused() -> None:
-    plan = plan_of("batch_norm_dx", *[(1, 70_000), (70_000,), (70_000,), (70_000,), (1, 70_000)])
-    with pytest.raises(PlanError, match=r"'batch_norm_dx' asks for \(70000, 1, 1\) workgroups"):
-        lower(plan)
+@pytest.mark.parametrize("channels", [1, MOST_GROUPS, MOST_GROUPS + 1, 5 * MOST_GROUPS - 2])
+def test_channels_are_dealt_out_over_two_dimensions(channels: int) -> None:
+    shapes = [(1, channels), (channels,), (channels,), (channels,), (1, channels)]
+    made = lower(plan_of("batch_norm_dx", *shapes))
+    wide, rows, deep = made.steps[0].groups
+    assert made.sources[made.steps[0].source].name == "batch_norm_dx_sums"
+    assert max(wide, rows) <= MOST_GROUPS and deep == 1
+    assert wide * rows >= channels > wide * (rows - 1)
+    assert f"const WIDE: u32 = u32({wide});" in made.sources[made.steps[0].source].text
+
+
+def test_more_workgroups_than_any_adapter_grants_are_refused() -> None:
+    plan = plan_of("relu", (3, 5))
+    work = Work.of(plan, plan.steps[0], {})
+    work.call("relu", (1, MOST_GROUPS + 1, 1), {"SIZE": 4, "WIDE": 64})
+    with pytest.raises(PlanError, match=r"relu of step 'relu' asks for \(1, 65536, 1\) workgroups"):
+        Builder(plan, {}).dispatch(plan.steps[0], work.calls[0])
 
 
 def test_scratch_is_aligned_and_disjoint() -> None:

@@ -9,9 +9,10 @@ from ui import dom, link
 from ui.worker import TITLES, EngineError, EngineGoneError
 
 POLL = 100  # ms between looks at how many kernels are compiled
+MOST = 5  # judgements of a model: one that ran out of time is followed by the next, which goes on from there
 
 _line, _note = dom.find("backend-line"), dom.find("backend-note")
-_judged = []  # (generation of the engine, model) that were judged
+_judged = {}  # (generation of the engine, model) -> how often it was judged
 _said = {"kernels": ""}
 
 
@@ -54,11 +55,14 @@ def _say(place, sentence: str) -> None:
 async def judge(engine, model: str, changed) -> None:
     """Once for each model of an engine: hold WebGPU against what answers, on what it just read, and say the outcome.
 
-    `changed()` is called where it is WebGPU that answers from now on.
+    One that ran out of time, its kernels not compiled yet, is repeated after a further answer. `changed()` is called
+    where it is WebGPU that answers from now on.
     """
-    if (engine.generation, model) in _judged:
+    turn = (engine.generation, model)
+    count = _judged.get(turn, 0) + 1
+    if count > MOST:
         return
-    _judged.append((engine.generation, model))
+    _judged[turn] = MOST  # while it is under way, and for good unless it runs out of time
     forced = link.forced_backend()
     if forced and forced != "webgpu":
         return
@@ -72,6 +76,8 @@ async def judge(engine, model: str, changed) -> None:
         return
     finally:
         watch.cancel()
+    if said.late:
+        _judged[turn] = count
     _said["kernels"] = said.kernels
     _say(_line, _with_kernels(said.sentence))
     if forced and not said.used:
@@ -89,7 +95,12 @@ async def _watch(engine) -> None:
         except (EngineGoneError, EngineError):
             return
         if found.of:
-            _say(_line, _with_kernels(f"WebGPU: warming up {found.done}/{found.of}"))
+            _say(_line, _with_kernels(warming(found.done, found.of)))
+
+
+def warming(done: int, of: int) -> str:
+    """How many of a GPU's kernels are compiled."""
+    return f"WebGPU: warming up {done}/{of}"
 
 
 def trained(sentence: str) -> None:

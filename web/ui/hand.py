@@ -211,8 +211,10 @@ async def _followed(engine):
     """Show the progress until there is an end to it."""
     status = await engine.call("teach_status")
     while status.state == "running":
-        share = int(100 * status.share)
-        _parts["stage"].textContent = f"{STAGES[status.stage]}: {share} %"
+        said = f"{STAGES[status.stage]}: {int(100 * status.share)} %"
+        if status.compiled < status.of:  # the teaching waits until they are
+            said = backend.warming(status.compiled, status.of)
+        _parts["stage"].textContent = said
         _parts["progress"].value = status.share
         await asyncio.sleep(LEAST)
         status = await engine.call("teach_status")

@@ -11,6 +11,8 @@ from .lowered import Lowered
 
 RECORDS_KEPT = 3  # runs whose records wait to be read, the newest of those not asked for: two under way, one being read
 
+PIPELINES_KEPT = 512  # of a device, the newest: several networks, each read, judged and trained; replay.js has it too
+
 Progress = Callable[[int, int], None]  # (kernels compiled, of how many)
 
 
@@ -35,7 +37,11 @@ class Device(ABC):
 
     @abstractmethod
     async def load(self, lowered: Lowered, shared: Mapping[str, int], progress: Progress | None = None) -> int:
-        """Compile, allocate, bind. ``shared``: buffer name -> handle of a buffer made before. Returns a handle."""
+        """Compile, allocate, bind. ``shared``: buffer name -> handle of a buffer made before. Returns a handle.
+
+        What is compiled is kept for the next program that needs the same shader, also after this one was closed, and
+        also where nobody waits for this one any more; it goes with the device.
+        """
 
     @abstractmethod
     def buffer(self, size: int) -> int:

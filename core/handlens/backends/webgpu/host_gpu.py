@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import BackendError
 from ..base import MOST_STEPS
-from .device import RECORDS_KEPT, Adapter, Device, Progress
+from .device import PIPELINES_KEPT, RECORDS_KEPT, Adapter, Device, Progress
 from .lowered import Dispatch, Lowered, Source
 
 
@@ -82,7 +82,8 @@ class HostGpu(Device):
         self.shared: dict[int, Any] = {}
         self._next = 1
         self._mark = self._storage(4)
-        self._layouts: dict[tuple[bool, ...], Any] = {}
+        self._layouts: dict[tuple[bool, ...], tuple[Any, Any]] = {}  # written -> layouts of bind group and pipeline
+        self._pipelines: dict[Source, Any] = {}  # the most recently used last; they go when this object does
 
     def _number(self) -> int:
         self._next += 1
@@ -95,7 +96,7 @@ class HostGpu(Device):
         usage = wgpu.BufferUsage
         return self.device.create_buffer(size=size, usage=usage.STORAGE | usage.COPY_SRC | usage.COPY_DST)
 
-    def _layout(self, written: tuple[bool, ...]) -> Any:
+    def _layout(self, written: tuple[bool, ...]) -> tuple[Any, Any]:
         import wgpu
 
         if written not in self._layouts:
@@ -107,21 +108,29 @@ class HostGpu(Device):
                 }
                 for place, changes in enumerate(written)
             ]
-            self._layouts[written] = self.device.create_bind_group_layout(entries=entries)
+            group = self.device.create_bind_group_layout(entries=entries)
+            self._layouts[written] = group, self.device.create_pipeline_layout(bind_group_layouts=[group])
         return self._layouts[written]
 
     def _pipeline(self, source: Source) -> Any:
-        module = self.device.create_shader_module(label=source.name, code=source.text)
-        layout = self.device.create_pipeline_layout(bind_group_layouts=[self._layout(source.written)])
-        compute = {"module": module, "entry_point": "main"}
-        return self.device.create_compute_pipeline(label=source.name, layout=layout, compute=compute)
+        """The source's pipeline, compiled once: its text has the constants in it, ``written`` says the layout."""
+        made = self._pipelines.pop(source, None)
+        if made is None:
+            module = self.device.create_shader_module(label=source.name, code=source.text)
+            compute = {"module": module, "entry_point": "main"}
+            layout = self._layout(source.written)[1]
+            made = self.device.create_compute_pipeline(label=source.name, layout=layout, compute=compute)
+        self._pipelines[source] = made
+        if len(self._pipelines) > PIPELINES_KEPT:
+            del self._pipelines[next(iter(self._pipelines))]  # the programs that use it hold it
+        return made
 
     def _bound(self, loaded: Mapping[str, Any], lowered: Lowered, pipelines: list[Any], dispatch: Dispatch) -> Any:
         entries = [
             {"binding": place, "resource": {"buffer": loaded[name], "offset": offset, "size": size}}
             for place, (name, offset, size) in enumerate(dispatch.bindings)
         ]
-        layout = self._layout(lowered.sources[dispatch.source].written)
+        layout = self._layout(lowered.sources[dispatch.source].written)[0]
         group = self.device.create_bind_group(layout=layout, entries=entries)
         return pipelines[dispatch.source], group, dispatch.groups
 

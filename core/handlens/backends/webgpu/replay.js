@@ -12,6 +12,7 @@
   const MOST_STEPS = 64; // of one run: rows of the control buffer and of each record buffer
   const RING = 3; // record buffers of a program: two runs under way, one being read
   const SCOPES = ["validation", "out-of-memory", "internal"];
+  const PIPELINES_KEPT = 512; // of a device, the newest; as in device.py
   const URGES = [1, 2, 3, 4, 5, 6]; // ms after which a read that waits is asked for
 
   // A validation error goes on for many lines about what the call was; the first says what is wrong.
@@ -26,7 +27,8 @@
       this.programs = new Map(); // number -> program
       this.shared = new Map(); // number -> {buffer, verdict}
       this.bytes = new Map(); // every buffer that is alive -> its size
-      this.layouts = new Map(); // which bindings are written -> bind group layout
+      this.layouts = new Map(); // which bindings are written -> layouts of the bind group and of the pipeline
+      this.pipelines = new Map(); // layout and text of a shader -> promise of its pipeline, most recently used last
       this.waits = new Set(); // rejections of the waits under way
       this.running = []; // promises of the runs submitted and not yet finished
     }
@@ -77,6 +79,8 @@
       for (const reject of this.waits) reject(new Error(this.lost));
       this.waits.clear();
       this.running.length = 0;
+      this.pipelines.clear();
+      this.layouts.clear();
       if (!this.device) return;
       this.device.destroy();
       this.tell(this.lost);
@@ -241,29 +245,21 @@
           visibility: GPUShaderStage.COMPUTE,
           buffer: { type: changes ? "storage" : "read-only-storage" },
         }));
-        this.layouts.set(key, this.device.createBindGroupLayout({ entries }));
+        const group = this.device.createBindGroupLayout({ entries });
+        this.layouts.set(key, { group, pipeline: this.device.createPipelineLayout({ bindGroupLayouts: [group] }) });
       }
       return this.layouts.get(key);
     }
 
-    // All pipelines, compiled at the same time; ``tell(n)`` after each.
+    // All pipelines, compiled at the same time, those that are kept or under way excepted; ``tell(n)`` after each.
     async compile(sources, tell) {
-      const { device } = this;
       let done = 0;
-      const [begun, verdict] = this.guarded(() => sources.map(({ name, text, written }) => {
-        const module = device.createShaderModule({ label: name, code: text });
-        const layout = device.createPipelineLayout({ bindGroupLayouts: [this.layout(written)] });
-        const compute = { module, entryPoint: "main" };
-        const made = this.within(device.createComputePipelineAsync({ label: name, layout, compute }), () => done).then(
-          (pipeline) => {
-            done += 1;
-            tell(done);
-            return pipeline;
-          },
-          async (error) => {
-            throw new Error(`the kernel ${name} does not compile: ${await this.complaint(module, error)}`);
-          },
-        );
+      const [begun, verdict] = this.guarded(() => sources.map((source) => {
+        const made = this.pipeline(source, () => done).then((pipeline) => {
+          done += 1;
+          tell(done);
+          return pipeline;
+        });
         made.catch(() => {}); // of several failures the first is told, the others are handled here
         return made;
       }));
@@ -271,6 +267,25 @@
       const pipelines = await Promise.all(begun ?? []);
       if (wrong) throw new Error(wrong);
       return pipelines;
+    }
+
+    // A promise of the pipeline of a shader. Each is compiled once on a device, and goes on being compiled where nobody
+    // waits for it any more: who comes later finds it. One that has failed is forgotten, and tried again when asked for.
+    pipeline({ name, text, written }, signs) {
+      const key = `${written.map(Number).join("")} ${text}`; // the text has the constants in it
+      let made = this.pipelines.get(key);
+      this.pipelines.delete(key);
+      if (!made) {
+        const module = this.device.createShaderModule({ label: name, code: text });
+        const described = { label: name, layout: this.layout(written).pipeline, compute: { module, entryPoint: "main" } };
+        made = this.within(this.device.createComputePipelineAsync(described), signs).catch(async (error) => {
+          if (this.pipelines.get(key) === made) this.pipelines.delete(key);
+          throw new Error(`the kernel ${name} does not compile: ${await this.complaint(module, error)}`);
+        });
+      }
+      this.pipelines.set(key, made);
+      if (this.pipelines.size > PIPELINES_KEPT) this.pipelines.delete(this.pipelines.keys().next().value);
+      return made;
     }
 
     // What the compiler says about a module, with lines; else what the failed pipeline says.
@@ -293,7 +308,7 @@
           binding,
           resource: { buffer: buffers[name], offset, size },
         }));
-        const layout = this.layout(lowered.sources[source].written);
+        const layout = this.layout(lowered.sources[source].written).group;
         return [pipelines[source], this.device.createBindGroup({ layout, entries }), ...groups];
       };
       const [, verdict] = this.guarded(() => {

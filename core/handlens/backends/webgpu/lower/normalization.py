@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..lowered import Work, lowers
+from .conv import wide
 
 
 def maps(work: Work) -> dict[str, int]:
@@ -13,13 +14,18 @@ def maps(work: Work) -> dict[str, int]:
     return {"CHANNELS": shape[1], "PIXELS": math.prod(shape[2:])}
 
 
+def by_channel(work: Work, name: str, constants: dict[str, int | float]) -> None:
+    """One workgroup a channel, in rows where there are more channels than a dimension takes workgroups."""
+    across, rows = wide(int(constants["CHANNELS"]))
+    work.call(name, (across, rows, 1), {**constants, "WIDE": across})
+
+
 @lowers("batch_norm")
 def batch_norm(work: Work) -> None:
     """Statistics and running averages, then the normalised values."""
     constants, momentum = maps(work), float(work.attrs["momentum"])
     learning = {"EPSILON": float(work.attrs["epsilon"]), "MOMENTUM": momentum, "REST": 1.0 - momentum}
-    groups = (constants["CHANNELS"], 1, 1)
-    work.call("batch_norm_stats", groups, {"IMAGES": work.shape("x")[0], **constants, **learning})
+    by_channel(work, "batch_norm_stats", {"IMAGES": work.shape("x")[0], **constants, **learning})
     work.linear("batch_norm", work.fours("x"), constants)
 
 
@@ -27,8 +33,7 @@ def batch_norm(work: Work) -> None:
 def batch_norm_dx(work: Work) -> None:
     """dgamma and dbeta, then dx out of them."""
     constants = maps(work)
-    groups = (constants["CHANNELS"], 1, 1)
-    work.call("batch_norm_dx_sums", groups, {"IMAGES": work.shape("x")[0], **constants})
+    by_channel(work, "batch_norm_dx_sums", {"IMAGES": work.shape("x")[0], **constants})
     work.linear("batch_norm_dx", work.fours("x"), {"COUNT": work.size("x") // constants["CHANNELS"], **constants})
 
 

@@ -8,6 +8,7 @@
 //: const IMAGES u32
 //: const CHANNELS u32
 //: const PIXELS u32
+//: const WIDE u32
 //: workgroup 256 1 1
 
 const BLOCK = 32u; // terms of one sum; their sums are added in turn
@@ -33,7 +34,8 @@ fn total(mine: vec2f, local: u32) -> vec2f {
 // A workgroup a channel, an invocation every 256th of its values.
 @compute @workgroup_size(WORKGROUP_X)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-  let channel = group.x;
+  let channel = group.x + group.y * WIDE;
+  if (channel >= CHANNELS) { return; } // the whole workgroup
   let centre = mean[channel];
   var image = local / PIXELS;
   var pixel = local % PIXELS;

@@ -7,6 +7,7 @@
 //: const IMAGES u32
 //: const CHANNELS u32
 //: const PIXELS u32
+//: const WIDE u32
 //: const EPSILON f32
 //: const MOMENTUM f32
 //: const REST f32
@@ -60,7 +61,8 @@ fn share(channel: u32, local: u32, images: u32, centre: f32) -> vec2f {
 // square loses at most a factor IMAGES of float32's 1e-7.
 @compute @workgroup_size(WORKGROUP_X)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-  let channel = group.x;
+  let channel = group.x + group.y * WIDE;
+  if (channel >= CHANNELS) { return; } // the whole workgroup
   let first = total(share(channel, local, 1, 0.0), local).x / f32(PIXELS);
   let off = total(share(channel, local, IMAGES, first), local) / f32(COUNT);
   let variance = max(off.y - off.x * off.x, 0.0);

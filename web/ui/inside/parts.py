@@ -111,7 +111,7 @@ def peak_of(row, whole, map_number: int = -1) -> float:
 
 LEGEND = (
     f'<span class="legend-plain">0<i class="plain"></i>largest</span><span>{MINUS}<i class="signed"></i>+ '
-    "(below 0 also hatched)</span>"
+    "(below 0 also hatched, from 2 px a cell)</span>"
 )
 
 

@@ -128,7 +128,7 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     inside.get("step-conv1").click()
     at(inside, "conv1 layer")
     inside.get("made").locator("> summary").click()
-    page.wait_for_function("document.querySelectorAll('[data-testid=made] figure').length === 8")
+    page.wait_for_function("document.querySelectorAll('[data-testid=made] figure').length === 9")
     assert "Nearest to" in inside.get("made").inner_text()
     inside.get("excited").locator("> summary").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=excited] figure').length > 3", timeout=60_000)

@@ -118,7 +118,7 @@ def full(picture) -> float:
 
 LEGEND = (
     f'<span class="legend-plain">0<i class="plain"></i>largest</span><span>{MINUS}<i class="signed"></i>+ '
-    "(below 0 also hatched)</span>"
+    "(below 0 also hatched, from 2 px a cell)</span>"
 )
 
 

@@ -162,7 +162,7 @@ def test_a_thousand_terms_unfold_without_a_long_task_and_keep_the_keyboard(insid
     inside.get("certificate-close").click()
 
 
-def test_a_certificate_says_what_is_true_of_maxima_and_batch_norms(inside: Any) -> None:
+def test_a_certificate_says_what_is_true_of_maxima_and_batch_norms(inside: Any, axe: str) -> None:
     go(inside, "pool1", "0.5.5", "&of=pool1:0.5.5")
     level = inside.get("level-0")
     level.wait_for()
@@ -191,6 +191,12 @@ def test_a_certificate_says_what_is_true_of_maxima_and_batch_norms(inside: Any) 
     assert read(rows[1][4].replace("+", "")) == shift[3]
     assert read(level.locator("h4 b").inner_text()) == pytest.approx(product + shift[3], abs=2e-4)
     assert level.locator("thead th").all_inner_texts()[2] == "scale"
+    inside.page.emulate_media(color_scheme="dark")
+    inside.page.set_viewport_size({"width": 320, "height": 640})
+    assert violations(inside, axe) == []
+    no_sideways_scroll(inside)
+    inside.page.emulate_media(color_scheme="light")
+    inside.page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def numeric(word: str) -> bool:
@@ -255,6 +261,14 @@ def test_padding_is_changed_by_the_rules_of_the_stride(inside: Any) -> None:
     page.wait_for_function("document.querySelector('[data-testid=table-padding]').value === 'same'")
     page.wait_for_function("location.hash.includes('did=padding:conv1:same')")
     address = page.evaluate("location.hash")
+    inside.get("inside-model").select_option("digits")
+    page.wait_for_function("document.querySelector('[data-testid=table-free]').hidden")
+    inside.get("changed-copy").wait_for(state="hidden")
+    page.wait_for_function("!location.hash.includes('did=')")
+    inside.get("inside-model").select_option("cnn-small")  # its table is as it was left, the copy for any size on it
+    changes.filter(has_text="conv1: padding valid to same").wait_for()
+    assert inside.get("table-free").is_visible() and inside.get("changed-copy").is_visible()
+    page.wait_for_function("location.hash.includes('did=padding:conv1:same')")
     inside.get("table-undo").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=table-changes] li').length === 0")
     page.evaluate("(address) => { location.hash = address }", address)  # as a reload reads it

@@ -7,9 +7,9 @@ def fresh() -> dict:
     """What lies on the table, for the address and for the views of the changed network: what was done to it (in the
     core's own short form, "-" where that would be too long), whether it is the copy that takes any size, of which
     model, what is chosen there, whether all this is to be done again (it was just read from an address, or the engine
-    has forgotten it), in which of the engines that were started it lies, and for every model that has been on the
-    table what was done to it, and whether to that copy."""
-    return {"did": "", "free": "", "model": "", "pick": "", "fresh": False, "engine": 0, "each": {}}
+    has forgotten it), and for every model that has been on the table what was done to it, whether to that copy, and
+    which of the engines that were started knows it."""
+    return {"did": "", "free": "", "model": "", "pick": "", "fresh": False, "each": {}, "engines": {}}
 
 
 def found(laid: dict, model: str, did: str) -> None:
@@ -39,12 +39,11 @@ async def ready(host, laid: dict, model: str, say=None):
     """The name of the network on the table, made first where it is the copy that takes any size, and the core's
     sentence where there is no such copy."""
     if laid["model"] not in ("", model):
-        laid["free"] = laid["each"].get(model, ("", ""))[1]
-    laid["model"] = model
-    if laid["engine"] != host.engine.generation:
-        laid["each"] = {}
-        laid["fresh"] = laid["fresh"] or (laid["engine"] > 0 and laid["did"] != "-")
-        laid["engine"] = host.engine.generation
+        laid["did"], laid["free"] = laid["each"].get(model, ("", ""))
+    laid["model"], engine = model, host.engine.generation
+    if laid["engines"].get(model, engine) != engine and laid["did"] != "-":
+        laid["fresh"] = True
+    laid["engines"][model] = engine
     if not laid["free"]:
         return model, ""
     if say:
@@ -71,6 +70,7 @@ def blank(host) -> bool:
 
 async def lay(host, laid: dict, model: str):
     """The table as the address says; its answer."""
+    before = laid["did"]
     name, _ = await ready(host, laid, model)
     if laid["fresh"]:
         laid["fresh"] = False
@@ -79,8 +79,7 @@ async def lay(host, laid: dict, model: str):
         return told
     told = await host.ask("table", model=name, blank=blank(host))
     did = edits(told)
-    other = did != laid["did"]  # another model has been chosen, with a table of its own
     found(laid, model, did)
-    if other:
+    if did != before:  # another model has been chosen, with a table of its own
         host.remember()
     return told

@@ -7,7 +7,6 @@ from ui import dom
 from ui.article import kit
 from ui.article.kit import Figure, Map, number
 
-
 _still = window.matchMedia("(prefers-reduced-motion: reduce)")
 
 

@@ -56,15 +56,15 @@ def test_the_whole_network_has_its_numbers_and_says_the_sign_without_colour(insi
     there = unfolded(inside, "layer-figures", "conv1, map 2")
     inside.get("crumb-all").click()
     at(inside, "whole")
-    assert len(unfolded(inside, "whole-figures")) == 28
-    inside.get("whole-figures-layer").select_option("conv1")
-    assert unfolded(inside, "whole-figures", "conv1, map 2") == there
-    inside.get("whole-figures-layer").select_option("dense1")
-    page.locator("[data-testid=whole-figures] [data-full] caption:text-is('dense1, all numbers')").wait_for()
-    scores = unfolded(inside, "whole-figures")
+    assert len(unfolded(inside, "network-figures")) == 28
+    inside.get("network-figures-layer").select_option("conv1")
+    assert unfolded(inside, "network-figures", "conv1, map 2") == there
+    inside.get("network-figures-layer").select_option("dense1")
+    page.locator("[data-testid=network-figures] [data-full] caption:text-is('dense1, all numbers')").wait_for()
+    scores = unfolded(inside, "network-figures")
     shown = page.locator("li:has(> [data-testid=step-dense1]) [data-cell]").all_inner_texts()
     assert [read(text) for text in scores[0][1:]] == pytest.approx([read(text) for text in shown], abs=0.006)
-    inside.get("whole-figures").locator("summary").click()
+    inside.get("network-figures").locator("summary").click()
 
 
 def test_each_layer_has_its_time_on_the_row_that_does_the_work(inside: Any) -> None:
@@ -198,7 +198,7 @@ def test_axe_finds_nothing_with_everything_unfolded(inside: Any, axe: str, schem
     page = inside.page
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     try:
-        unfolded(inside, "whole-figures")
+        unfolded(inside, "network-figures")
         assert violations(inside, axe) == [], "whole"
         go(inside, "layer=conv2&cell=3", "conv2 layer 3")
         inside.get("made").locator("summary").first.click()

@@ -27,7 +27,7 @@ class Operate:
         self.known = known
         self.answer, self.version, self.built, self.names = None, "", "", []
         self.model, self.wish, self.sliding = network.model, None, False
-        self.slider, self.fields, self.picking = None, [], laid["pick"]
+        self.slider, self.fields, self.picking, self.building = None, [], laid["pick"], False
         self.no_copy = ""  # why there is none that takes any size, until the next edit
         self.refused_edit, self.told = ("", {}), (laid["did"], laid["free"])
         self.refusal, self.offered = "", False  # of the last edit: they stay until the next, whatever is asked anew
@@ -127,6 +127,7 @@ class Operate:
     def _own(self) -> None:
         """The network itself on the table again."""
         self.laid["free"] = ""
+        window.early.focus(self.layers)  # the button goes away
         self.again()
 
     async def _take_offer(self) -> None:
@@ -134,6 +135,7 @@ class Operate:
         action, arguments = self.refused_edit
         did = self.laid["did"]
         self.laid["free"] = "yes"
+        window.early.focus(self.layers)  # the button goes away
         self.refuse("")
         try:
             await self.prepare()
@@ -236,8 +238,7 @@ class Operate:
         self.built = key
         box = self.editor
         if row.kind != "Conv2D":
-            box.replaceChildren()
-            self._choices(row)
+            self._rebuild(row, None)
             return
         told = None
         name, model = self.layer, self.answer.name
@@ -253,9 +254,38 @@ class Operate:
             box.replaceChildren()
             dom.make("p", parts.reason(error), box, class_="words")
             return
-        box.replaceChildren()
+        self._rebuild(row, told)
+
+    def _rebuild(self, row, told) -> None:
+        """The editor anew; a field that is taken away while one types in it is not left by it."""
+        held, self.building = self._held(), True
+        self.editor.replaceChildren()
+        self.building = False
         self._choices(row)
-        self._kernel(told)
+        if told:
+            self._kernel(told)
+        self._hold(held)
+
+    def _held(self):
+        """Where the keyboard stands in the editor that is about to be built anew, and a weight half typed there."""
+        at = document.activeElement
+        if at is None or not self.editor.contains(at):
+            return None
+        name = at.getAttribute("data-testid") or ""
+        if not name.startswith("weight-"):
+            return name, "", False
+        whole = at.selectionStart == 0 and at.selectionEnd == len(at.value)
+        return name, at.value if at.value != at.defaultValue else "", whole
+
+    def _hold(self, held) -> None:
+        """The keyboard again where it was."""
+        field = self.editor.querySelector(f'[data-testid="{held[0]}"]') if held else None
+        if field:
+            window.early.focus(field)
+            if held[1]:
+                field.value = held[1]
+            if held[2]:
+                field.select()
 
     def _choices(self, row) -> None:
         """Pooling, stride, padding and activation of a layer."""
@@ -324,9 +354,11 @@ class Operate:
                 field.setAttribute("aria-label", f"Weight in row {i + 1}, column {j + 1}")
                 field.setAttribute("data-testid", f"weight-{i}-{j}")
                 _fill(field, value)
-                dom.listen(field, "change", _weigher(self, field, [self.kernel, self.channel, i, j]))
+                weigh = _weigher(self, field, [self.kernel, self.channel, i, j])
+                for event in ("change", "blur"):
+                    dom.listen(field, event, weigh)
                 dom.listen(field, "focus", _placer(self, i, j))
-                dom.listen(field, "keydown", _leaver(field))
+                dom.listen(field, "keydown", _keyed(field, weigh))
                 self.fields.append(field)
 
     def _slider(self, told, shape) -> None:
@@ -487,11 +519,13 @@ def _fill(field, value: float) -> None:
     field.value = field.defaultValue = f"{value:.3f}"
 
 
-def _leaver(field):
-    """Escape takes back what has been typed, before it leads back out of the view."""
+def _keyed(field, weigh):
+    """Enter takes what has been typed, Escape takes it back before it leads back out of the view."""
 
     def pressed(event) -> None:
-        if event.key == "Escape" and field.value != field.defaultValue:
+        if event.key == "Enter":
+            weigh(event)
+        elif event.key == "Escape" and field.value != field.defaultValue:
             event.preventDefault()
             field.value = field.defaultValue
 
@@ -499,7 +533,12 @@ def _leaver(field):
 
 
 def _weigher(page, field, index: list):
+    """Takes what stands in a field: at its change, and where none is told, as what was half typed when the field was
+    built anew is no change to a browser."""
+
     def changed(event) -> None:
+        if page.building or field.value == field.defaultValue:
+            return
         text = field.value.strip().replace(",", ".").replace(parts.MINUS, "-")
         try:
             value = float(text)
@@ -510,6 +549,7 @@ def _weigher(page, field, index: list):
             page.refuse(f"{typed} is not a number; the weight stays.")
             field.value = field.defaultValue
             return
+        field.defaultValue = field.value  # taken: no longer half typed
         page.edit("weight", {"layer": page.layer, "index": index, "value": value})
 
     return changed

@@ -39,9 +39,9 @@ class Overview:
 
     def _figures(self, into) -> None:
         """The maps as numbers: a layer is chosen, and a map of it."""
-        self.figures = Figures(into, "These pictures as numbers", self._numbers, "whole-figures")
+        self.figures = Figures(into, "These pictures as numbers", self._numbers, "network-figures")
         label = dom.make("label", "Layer ", None, class_="which")
-        self.chosen = dom.make("select", "", label, data_testid="whole-figures-layer")
+        self.chosen = dom.make("select", "", label, data_testid="network-figures-layer")
         for row in self.network.rows:
             dom.make("option", row.name, self.chosen, value=row.name)
         self.figures.label.before(label)

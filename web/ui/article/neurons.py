@@ -289,11 +289,12 @@ class Loss(Figure):
         for k in range(10):
             name = f"<b>{k}</b>, meant" if k == data.label else f"{k}, read" if k == data.digit else str(k)
             rows.append([name, number(scores[k]), small(powers[k]), dom.percent(shares[k], 2), number(losses[k])])
-        heads = ["digit", "score", "e to the score less the largest", "probability", "loss, −log p"]
+        heads = ["digit", "score", "power", "probability", "loss"]
         self.box.innerHTML = kit.table(heads, rows)
         self.line.textContent = (
-            f"The third column adds up to {number(data.sum, 4)}, by which each of it is divided. Had you meant "
-            f"{data.label}, the loss would be −log {small(data.share)} = {small(data.loss)}."
+            f"Had you meant {data.label}, the loss would be −log {small(data.share)} = {small(data.loss)}. A power is "
+            "e to the score less the largest score; divided by the sum of all powers, "
+            f"{number(data.sum, 4)}, it is a probability."
         )
 
 

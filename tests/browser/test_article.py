@@ -38,6 +38,13 @@ def test_figures_answer_the_visitors_numbers(reading: Any) -> None:
     neuron = figure(reading, "neuron")
     neuron.get_by_label("Bias of neuron 1").fill("2.5")
     neuron.locator(".line", has_text="= 2.80").first.wait_for()  # 0.8 - 0.2 - 0.3 + 2.5
+    weights = neuron.get_by_label("Weights of neuron 1, number 1")
+    weights.fill("-0.25")
+    neuron.locator(".line", has_text="\u22120.25·1.0 \u2212 0.4·0.5").first.wait_for()
+    neuron.locator(".line", has_text="= \u22120.25 \u2212 0.20 \u2212 0.30 + 2.50 = 1.75").first.wait_for()
+    weights.press("ArrowUp")
+    neuron.locator(".line", has_text="= 1.85").first.wait_for()
+    assert weights.input_value() == "\u22120.15"
 
     hadamard = figure(reading, "hadamard")
     says(hadamard, "Sum of the product: 0.00")
@@ -99,8 +106,8 @@ def test_figures_follow_the_drawing(reading: Any) -> None:
     reading.settled()
     permuted.locator(".live-note").wait_for(state="hidden")
     cells = permuted.locator("tbody td").all_inner_texts()
-    assert cells[0] == cells[1]  # the dense network, shuffled with its weights
-    assert cells[0].startswith("7, ") and cells[2].startswith("7, ") and cells[2] != cells[3]
+    assert cells[0] == cells[1] and cells[4] == cells[5]  # the dense and the linear one, shuffled with their weights
+    assert all(cells[k].startswith("7, ") for k in (0, 2, 4)) and cells[2] != cells[3]
 
     slide = figure(reading, "slide")
     slide.get_by_label("Stride").press("ArrowRight")
@@ -119,6 +126,8 @@ def test_figures_follow_the_drawing(reading: Any) -> None:
     shifts.locator("th", has_text="moved: 5 to the right and 4 up").wait_for()
     sizes = figure(reading, "sizes")
     assert "expected 784 inputs, got 1600" in sizes.locator("dd").first.inner_text()
+    ways = sizes.locator("dt", has_text="Dense network, ").locator("xpath=../dd").all_inner_texts()
+    assert len(ways) == 2 and ways[1].startswith("reads 7, ")
     for name in ("several", "channels", "fields", "whole", "polarity"):
         figure(reading, name)
     says(reading.page.locator("figure[data-live=whole]"), "The answer: 7, ")
@@ -135,6 +144,10 @@ def pictures_have_their_numbers(desk: Any) -> None:
     assert len(sheet) == 40 and all(len(row) == 41 for row in sheet)
     names = desk.get("whole-figures-choice")
     assert names.is_hidden()  # folded
+    for name, side in {"slide": 28, "several": 26, "channels": 13, "fields": 28, "permuted": 28, "shifts": 28}.items():
+        assert [len(unfolded(desk, f"{name}-figures")), len(unfolded(desk, f"{name}-figures")[0])] == [side, side + 1]
+    assert len(unfolded(desk, "channels-figures", "Kernel 5, matrix for map 3")) == 3
+    assert len(unfolded(desk, "shifts-figures", "Dense network: its share of 7")) == 17
     table = unfolded(desk, "whole-figures")
     assert len(table) == 26 and len(table[0]) == 27  # the first map of the first kernels
     last = unfolded(desk, "whole-figures", names.locator("option").last.text_content())

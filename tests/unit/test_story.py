@@ -26,6 +26,7 @@ from handlens.inside import (
     story_neurons,
     story_record,
     story_shifts,
+    story_stack,
     story_study,
     story_tools,
     views,
@@ -123,7 +124,7 @@ def test_record_of_the_study_is_whole() -> None:
     settings = [record[name] for name in ("seeds", "epochs", "batch_size", "learning_rate")]
     assert settings == [story_study.SEEDS, story_study.EPOCHS, story_study.BATCH, story_study.RATE]
     assert {name: len(runs) for name, runs in record["runs"].items()} == dict.fromkeys(
-        ("ann", "ann_shuffled", "cnn", "cnn_shuffled", "strided"), story_study.SEEDS
+        ("ann", "ann_shuffled", "cnn", "cnn_shuffled", "strided", "linear", "linear_shuffled"), story_study.SEEDS
     )
     assert [record["tune"][name] for name in ("images", "epochs", "learning_rate", "test_images")] == [
         story_study.TUNED,
@@ -277,6 +278,8 @@ def test_slide_reads_the_patch_and_writes_the_cell() -> None:
     np.testing.assert_allclose(found["patch"], image[7:10, 11:14])
     assert found["value"] == pytest.approx(found["product"].sum(), abs=1e-6)
     assert found["image"].shape == (30, 30) and found["map"].shape == (14, 14)
+    assert found["spoken"].startswith("patch row 1: 0.") and found["spoken"].count("patch row") == 3
+    assert found["spoken"].endswith(", written to row 5, column 7")
 
 
 def test_hadamard() -> None:
@@ -384,29 +387,115 @@ def test_flatten_says_where_a_cell_goes() -> None:
 
 
 def test_shuffled_pixels(models: dict[str, Sequential]) -> None:
-    found = story_models.permuted(models["ann"], models["cnn-small"])
+    found = story_models.permuted(models["ann"], models["cnn-small"], models["linear"])
     assert sorted(found["image"].ravel()) == sorted(found["shuffled"].ravel())
-    assert found["difference"] < 1e-6 and found["ann"]["digit"] == found["cnn"]["digit"] == 7
-    assert np.abs(found["cnn"]["probabilities"] - found["cnn_shuffled"]["probabilities"]).max() > 0.3
+    rows = {row["name"]: row for row in found["rows"]}
+    for name in ("ann", "linear"):
+        assert rows[name]["difference"] < 1e-6 and rows[name]["drawn"]["digit"] == rows[name]["shuffled"]["digit"] == 7
+    assert rows["cnn-small"]["drawn"]["digit"] == 7 and rows["cnn-small"]["difference"] > 0.3
 
 
 def test_a_network_freed_of_its_size(models: dict[str, Sequential]) -> None:
     free = story_models.freed(models["cnn-small"])
     x = np.random.default_rng(0).random((5, 1, 28, 28), np.float32)
     np.testing.assert_allclose(free.predict(x), models["cnn-small"].predict(x), atol=1e-6)
-    rows = {row["name"]: row for row in story_models.sizes(models["ann"], models["cnn-small"], side=32)["rows"]}
-    assert "expected 784 inputs, got 1024" in rows["ann"]["refused"]
-    assert "expected 400 inputs, got 576" in rows["flatten"]["refused"]
-    assert (rows["average"]["refused"], rows["average"]["digit"]) == ("", 7)
+    found = story_models.sizes(models["ann"], models["cnn-small"], models["linear"], side=32)
+    rows = {(row["name"], row["way"]): row for row in found["rows"]}
+    for name in ("ann", "linear"):
+        assert "expected 784 inputs, got 1024" in rows[name, "as it is"]["refused"]
+        assert rows[name, "prepared"]["digit"] == 7  # the ink alone, as large as it was drawn
+    assert "expected 400 inputs, got 576" in rows["flatten", "as it is"]["refused"]
+    assert (rows["average", "as it is"]["refused"], rows["average", "as it is"]["digit"]) == ("", 7)
     with pytest.raises(ShapeError, match="can be freed"):
         story_models.freed(models["ann"])
 
 
+@pytest.mark.parametrize("side", [28, 40, 56])
+def test_a_sheet_is_scaled_by_area(models: dict[str, Sequential], side: int) -> None:
+    """Every pixel is the mean of what lies below it; the ink in all stays the same."""
+    sheet = story_models.on_paper(story_maps.example(), side)
+    small = story_models.scaled(sheet)
+    assert small.shape == (28, 28) and small.sum() * (side / 28) ** 2 == pytest.approx(sheet.sum(), rel=1e-5)
+    if side == 56:
+        np.testing.assert_allclose(small, sheet.reshape(28, 2, 28, 2).mean(axis=(1, 3)), atol=1e-6)
+    found = story_models.sizes(models["ann"], models["cnn-small"], models["linear"], side=side)
+    np.testing.assert_array_equal(found["scaled"], small)
+    shares = models["ann"].predict(small[None])[0]
+    row = next(row for row in found["rows"] if (row["name"], row["way"]) == ("ann", "scaled"))
+    assert (row["digit"], row["share"]) == (shares.argmax(), pytest.approx(shares.max(), abs=1e-6))
+
+
 def test_polarity(models: dict[str, Sequential]) -> None:
-    rows = story_models.polarity(models["cnn-small"])["rows"]
+    networks = [models[name] for name in ("cnn-small", "ann", "linear")]
+    rows = story_models.polarity(*networks)["rows"]
     assert set(np.unique(rows[1]["image"])) == {0, 1}
     np.testing.assert_allclose(rows[0]["image"] + rows[2]["image"], 1)
-    assert rows[0]["digit"] == rows[1]["digit"] == 7
+    assert [one["name"] for one in rows[0]["answers"]] == ["cnn-small", "ann", "linear"]
+    assert rows[0]["answers"][0]["digit"] == rows[1]["answers"][0]["digit"] == 7
+    pale, dark = (story_models.polarity(*networks, threshold=at)["rows"][1]["image"].sum() for at in (0.1, 0.9))
+    assert pale > rows[1]["image"].sum() > dark
+
+
+def test_the_loss_is_that_of_training(models: dict[str, Sequential]) -> None:
+    """-log p, as the library's own cross-entropy gives it for the same image and label."""
+    model, image = models["cnn-small"], story_maps.example(3)
+    for label in (-1, 0, 3, 9):
+        found = story_models.loss(model, image, label)
+        meant = 3 if label == -1 else label
+        assert (found["digit"], found["label"]) == (3, meant)
+        assert found["loss"] == pytest.approx(
+            model.evaluate(image[None], np.array([meant]))["loss"], rel=1e-4, abs=1e-6
+        )
+        assert found["share"] == pytest.approx(model.predict(image[None])[0, meant], rel=1e-4)
+    assert found["shares"].sum() == pytest.approx(1) and found["powers"].max() == 1
+    assert story_neurons.crossed([1, 0.5]).tolist() == pytest.approx([0, math.log(2)])
+
+
+def test_a_network_of_ones_own_is_counted_or_refused() -> None:
+    small = story_stack.builder()
+    layers = [Conv2D(8, 3, activation="relu"), MaxPool2D(2), Conv2D(16, 3, activation="relu"), MaxPool2D(2)]
+    summary = Sequential([*layers, Flatten(), Dense(10)], (1, 28, 28)).summary()
+    assert (small["parameters"], small["multiply_adds"]) == (summary.parameters, summary.multiply_adds)
+    assert [row["words"] for row in small["rows"]][:2] == ["8 kernels 3 × 3, ReLU", "max pooling 2 × 2"]
+    assert sum(row["share"] for row in small["rows"]) == pytest.approx(1)
+    other = story_stack.builder([[1, 5, "none"], [0, 9, "max"]], hidden=1)
+    assert [row["words"] for row in other["rows"]] == [
+        *("1 kernel 5 × 5, ReLU", "flatten"),
+        *("dense, 1 neuron, ReLU", "dense, 10 neurons", "softmax"),
+    ]
+    wrong = story_stack.builder([[4, 9, "max"], [4, 9, "average"], [4, 3, "none"]])
+    assert wrong["refused"].startswith('Conv2D "conv3": kernel 3x3 is larger than its input 1x1') and not wrong["rows"]
+
+
+def test_what_pooling_saves_is_measured_when_asked() -> None:
+    found = story_maps.pooling(timed=True)
+    assert found["saves"]["ms"] > 0 < found["saves"]["pooled_ms"] and found["ties"] == 4
+    assert "ms" not in story_maps.pooling(right=1)["saves"]
+    assert story_maps.pooling(picture=np.eye(6))["ties"] == 3  # two ones on the diagonal of each window there
+    assert story_maps.pooling(picture=np.zeros((6, 6)))["ties"] == 0
+
+
+def test_curves_that_jump() -> None:
+    """No continuous curve stays nearer to a jump than half of it, on both sides."""
+    assert [story_neurons.jump(name) for name in story_neurons.CURVES] == [0, 1.2, 0, 1.4]
+    assert story_neurons.approximate(start="step")["jump"] == 1.2
+    assert story_neurons.approximate([0, 1, 0])["jump"] == 0
+    assert all(story_neurons.between(units) >= 0.6 for units in (4, 32, 64))
+    assert story_neurons.between(64, "wave") < 0.01
+
+
+def test_no_kernel_is_idle(models: dict[str, Sequential], root: Path) -> None:
+    """Row 39 says how many are: counted on other images than those of the text, the answer is the same."""
+    x, y = images(root / "web/samples", "test")
+    found = story_facts.kernel_facts(models, (x[300:400], y[300:400]))
+    kernels = [
+        layer.filters
+        for name in ("cnn-small", "convnet", "digits")
+        for layer in models[name].layers
+        if isinstance(layer, Conv2D)
+    ]
+    assert (found["kernels_counted"], found["kernels_images"]) == (sum(kernels), 100)
+    assert (found["kernels_dead"], found["kernels_twins"]) == (0, 0) and 0.5 < found["kernels_closest"] < 0.98
 
 
 # --- questions of the page
@@ -459,6 +548,9 @@ def test_figures_follow_the_drawing_and_networks_that_were_taught(models: dict[s
         ("slide", {"kernel": 9}, "kernel: a whole number from 1 to 7"),
         ("pooling", {"right": 9}, "right: a whole number"),
         ("fields", {"row": 28}, "pixel: a whole number from 0 to 27"),
+        ("builder", {"rounds": []}, "1 to 3 rounds"),
+        ("builder", {"rounds": [[8, 3, "odd"]]}, "no pooling is called 'odd'"),
+        ("builder", {"rounds": [[8, 0, "max"]]}, "kernel size: a whole number"),
     ],
 )
 def test_wrong_numbers_get_a_sentence(figure: str, arguments: dict[str, Any], sentence: str) -> None:

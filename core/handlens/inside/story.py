@@ -22,12 +22,13 @@ from . import story_maps as maps
 from . import story_models as shipped
 from . import story_neurons as neurons
 from . import story_shifts as moving
-from .story_facts import Fact, Facts, counted_facts, mapped_facts, neuron_facts, shipped_facts
+from . import story_stack as stack
+from .story_facts import Fact, Facts, counted_facts, kernel_facts, mapped_facts, neuron_facts, shipped_facts
 
 Models = Mapping[str, Sequential]
 Samples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-NEEDED = ("linear", "ann", "cnn-small", "digits")  # the networks that the text speaks of
+NEEDED = ("linear", "ann", "cnn-small", "convnet", "digits")  # the networks that the text speaks of
 
 # Live figures by name. Some need the shipped networks, some the visitor's drawing as well.
 PLAIN: dict[str, Callable[..., Any]] = {
@@ -39,12 +40,14 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "hadamard": maps.hadamard,
     "pooling": maps.pooling,
     "flatten": counts.flatten,
+    "builder": stack.builder,
 }
 DRAWN: dict[str, Callable[..., Any]] = {"slide": maps.slide, "several": maps.several, "fields": maps.fields}
 READ: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    "permuted": (shipped.permuted, ("ann", "cnn-small")),
-    "polarity": (shipped.polarity, ("cnn-small",)),
-    "sizes": (shipped.sizes, ("ann", "cnn-small")),
+    "loss": (shipped.loss, ("cnn-small",)),
+    "permuted": (shipped.permuted, ("ann", "cnn-small", "linear")),
+    "polarity": (shipped.polarity, ("cnn-small", "ann", "linear")),
+    "sizes": (shipped.sizes, ("ann", "cnn-small", "linear")),
     "channels": (maps.channels, ("cnn-small",)),
     "shifts": (moving.shifts, ("cnn-small", "ann", "linear")),
     "whole": (shipped.whole_network, ("cnn-small",)),
@@ -62,7 +65,8 @@ def facts(models: Models, samples: Samples, study: Mapping[str, Any]) -> dict[st
     if missing:
         raise DataError(f"the article speaks of the networks {', '.join(NEEDED)}; missing: {', '.join(missing)}")
     found: Facts = {}
-    for part in (neuron_facts(), counted_facts(), mapped_facts(), shipped_facts(models, samples), dict(study)):
+    alone = (neuron_facts(), counted_facts(), mapped_facts())
+    for part in (*alone, shipped_facts(models, samples), kernel_facts(models, samples), dict(study)):
         double = sorted(set(found) & set(part))
         assert not double, double
         found.update(part)

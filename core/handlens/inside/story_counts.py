@@ -6,6 +6,7 @@ Everything is counted from the layers' own declarations and the op table's shape
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -66,19 +67,23 @@ def dense_against_kernels(
 
 
 def times(shape: tuple[int, int, int], hidden: int, kernels: int, kernel: int, weights: int) -> dict[str, float]:
-    """Milliseconds of one image through either layer: the median of seven runs, after one to warm up."""
+    """Milliseconds of one image through either layer."""
     if weights > LARGEST_TIMED:
         raise DataError(f"{weights:,} weights take too much memory to be timed here; up to {LARGEST_TIMED:,} will do")
-    found, x = {}, np.random.default_rng(0).random((1, *shape), np.float32)
-    dense: list[Layer] = [Flatten(), Dense(hidden, kernel_initializer="zeros")]
-    for name, layers in (("dense_ms", dense), ("conv_ms", [Conv2D(kernels, kernel)])):
-        model, taken = network(layers, shape), []
-        for _ in range(8):
-            started = perf_counter()
-            model.predict(x)
-            taken.append((perf_counter() - started) * 1e3)
-        found[name] = float(np.median(taken[1:]))
-    return found
+    return {
+        "dense_ms": milliseconds([Flatten(), Dense(hidden, kernel_initializer="zeros")], shape),
+        "conv_ms": milliseconds([Conv2D(kernels, kernel)], shape),
+    }
+
+
+def milliseconds(layers: Sequence[Layer], shape: tuple[int, int, int]) -> float:
+    """One image through these layers on NumPy: the median of seven runs, after one to warm up."""
+    model, x, taken = network(layers, shape), np.random.default_rng(0).random((1, *shape), np.float32), []
+    for _ in range(8):
+        started = perf_counter()
+        model.predict(x)
+        taken.append((perf_counter() - started) * 1e3)
+    return float(np.median(taken[1:]))
 
 
 def counted(cost: Cost) -> dict[str, int]:
@@ -163,14 +168,26 @@ def flatten(
     }
 
 
-def pooling_saves(side: int = 28, first: int = 8, second: int = 16) -> dict[str, Any]:
-    """What a 2x2 pooling saves the next convolution: values to read and multiply-adds, with it and without."""
+def pooling_saves(side: int = 28, first: int = 8, second: int = 16, timed: bool = False) -> dict[str, Any]:
+    """What a 2x2 pooling saves the next convolution: values to read and multiply-adds, with it and without; timed:
+    its milliseconds as well."""
     layers: list[Layer] = [Conv2D(first, 3, padding="same"), MaxPool2D(2), Conv2D(second, 3, padding="same")]
     pooled, bare = costs(layers, (1, side, side)), costs([layers[0], layers[2]], (1, side, side))
     return {
         "values": math.prod(bare[0].shape),
         "pooled_values": math.prod(pooled[1].shape),
+        "kernels": second,
+        "maps": first,
+        "side": bare[0].shape[1],
+        "pooled_side": pooled[1].shape[1],
         "work": bare[1].multiply_adds,
         "pooled_work": pooled[2].multiply_adds,
         "share": math.prod(pooled[1].shape) / math.prod(bare[0].shape),
+        **({"ms": next_layer(bare[0], second), "pooled_ms": next_layer(pooled[1], second)} if timed else {}),
     }
+
+
+def next_layer(before: Cost, kernels: int) -> float:
+    """Milliseconds of a 3x3 convolution alone, behind a layer that makes such maps."""
+    maps, rows, columns = before.shape
+    return milliseconds([Conv2D(kernels, 3, padding="same")], (maps, rows, columns))

@@ -18,11 +18,14 @@ from ..model import Sequential
 from ..ops import activation as activations
 from ..ops.conv import conv2d
 from ..ops.pool import avg_pool2d, max_pool2d
+from . import patches
 from . import story_counts as counts
 from . import story_maps as maps
 from . import story_models as shipped
 from . import story_neurons as neurons
 from .story_tools import apply, costs, network, slope
+
+KERNEL_IMAGES = 250  # test images on which kernels are looked at: seconds, not minutes
 
 Fact = int | float | str
 Facts = dict[str, Fact]
@@ -70,6 +73,15 @@ def neuron_facts() -> Facts:
         }
     found |= {f"abs_{key}": value for key, value in neurons.absolute().items() if key != "places"}
     found["abs_places"] = neurons.absolute()["places"]
+    half = 0.5
+    sure, halved, guessed = (float(one) for one in neurons.crossed([1.0, half, 1 / 10]))
+    found |= {"loss_share": half, "loss_sure": round(sure, 12), "loss_half": halved, "loss_guess": guessed}
+    found |= {
+        "step_jump": neurons.jump("step"),
+        "step_half": neurons.jump("step") / 2,
+        "step_error": neurons.approximate(units=64, start="step")["error"],
+        "step_between": neurons.between(64, "step"),
+    }
     step = neurons.learning()
     return found | {
         "learn_weight": step["weight"],
@@ -267,6 +279,13 @@ def shipped_facts(models: Mapping[str, Sequential], samples: tuple[NDArray[np.ui
         "samples_cnn": result["cnn"],
         "samples_cnn_shuffled": result["cnn_shuffled"],
         "samples_exchanged": result["cnn_exchanged"],
+        "samples_linear": result["linear"],
+        "samples_linear_shuffled": result["linear_shuffled"],
+        "samples_ann_exchanged": result["ann_exchanged"],
+        "samples_linear_exchanged": result["linear_exchanged"],
+        "sheet_side": sheet,
+        "sheet_maps": " × ".join(str(n) for n in sheet_shape(small, sheet)),
+        "sheet_numbers": math.prod(sheet_shape(small, sheet)),
         "freed_difference": result["freed_difference"],
         "other_side": other,
         "refusal": refused(models["ann"], other),
@@ -277,6 +296,37 @@ def shipped_facts(models: Mapping[str, Sequential], samples: tuple[NDArray[np.ui
     found |= {f"channel_{key}": channel[key] for key in ("matrices", "weights", "parameters")}
     found |= {"channel_maps": len(channel["maps"]), "channel_kernels": len(channel["kernels"])}
     return {name: value for name, value in found.items() if name not in unused}
+
+
+def sheet_shape(model: Sequential, side: int) -> tuple[int, ...]:
+    """The shape of the maps in front of a network's flatten, on a sheet of that size."""
+    body = model.layers[: [type(layer) for layer in model.layers].index(Flatten)]
+    return costs(body, (1, side, side))[-1].shape
+
+
+def kernel_facts(models: Mapping[str, Sequential], samples: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> Facts:
+    """Row 39: whether a kernel of the shipped CNNs does nothing, or what another does, on some test images."""
+    images, labels = (part[:KERNEL_IMAGES] for part in samples)
+    counted, dead, twins, closest = 0, 0, 0, 0.0
+    for name in ("cnn-small", "convnet", "digits"):
+        for layer in models[name].layers:
+            if not isinstance(layer, Conv2D):
+                continue
+            found = patches.excitement(models[name], layer.name, images, labels)
+            cosines = found.cosines()
+            np.fill_diagonal(cosines, 0)
+            counted += len(cosines)
+            dead += len(found.dead)
+            twins += len(found.redundant())
+            closest = max(closest, float(cosines.max()))
+    return {
+        "kernels_counted": counted,
+        "kernels_images": len(images),
+        "kernels_dead": dead,
+        "kernels_twins": twins,
+        "kernels_alike": patches.ALIKE,
+        "kernels_closest": closest,
+    }
 
 
 def free_sizes(model: Sequential) -> str:

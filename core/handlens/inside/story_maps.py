@@ -20,10 +20,10 @@ from ..ops.conv import conv2d
 from ..ops.pool import avg_pool2d, max_pool2d
 from ..strokes import prepare
 from . import receptive
-from .story_counts import sliding, whole
+from .story_counts import pooling_saves, sliding, whole
 from .story_neurons import numbers
 from .story_tools import Float, apply, costs, network, slope
-from .wording import number
+from .wording import number, written
 
 Image = NDArray[np.float32]
 
@@ -131,8 +131,8 @@ def slide(
     """A kernel on its way over the image: `story_counts.sliding`, and what it reads and writes at this step.
 
     step: counted row by row; -1 for the one with the largest sum. image: with its padding. patch (k, k): what lies
-    under the kernel, 0 in the padding. map (out, out): all that it writes. told: with ``story``, the same step as the
-    article tells it, of a detective with a magnifying glass; otherwise "".
+    under the kernel, 0 in the padding. map (out, out): all that it writes. spoken: the step in words. told: with
+    ``story``, the same step as the article tells it, of a detective with a magnifying glass; otherwise "".
     """
     drawn = example() if image is None else image
     weight = edge(whole(kernel, 1, 7, "kernel"))
@@ -152,7 +152,14 @@ def slide(
         "product": patch * weight,
         "map": made,
         "value": value,
+        "spoken": spoken(place, patch, value),
     }
+
+
+def spoken(place: Mapping[str, Any], patch: Float, value: float) -> str:
+    """A step as a screen reader hears it: the patch row by row, the sum, and where it is written."""
+    rows = "; ".join(f"patch row {k + 1}: {', '.join(map(written, row))}" for k, row in enumerate(patch))
+    return f"{rows}; sum {number(value)}, written to row {place['row'] + 1}, column {place['column'] + 1}"
 
 
 def tale(place: Mapping[str, Any], value: float, largest: float) -> str:
@@ -256,11 +263,13 @@ def stroke() -> Float:
     return picture
 
 
-def pooling(right: int = 0, down: int = 0, picture: ArrayLike | None = None) -> dict[str, Any]:
+def pooling(right: int = 0, down: int = 0, picture: ArrayLike | None = None, timed: bool = False) -> dict[str, Any]:
     """Max and average pooling, 2x2 with stride 2, of a 6x6 picture moved by a few pixels.
 
-    winners: 1 where a pixel is its window's maximum (of equal ones the first). max_changed, average_changed: how many
-    of the nine outputs differ from those of the picture that was not moved.
+    winners: 1 where a pixel is its window's maximum (of equal ones the first). ties: windows in which the largest
+    stands more than once, and is not 0. max_changed, average_changed: how many of the nine outputs differ from those
+    of the picture that was not moved. saves: what a pooling saves the layer after it (`pooling_saves`), timed: in
+    milliseconds here, too.
     """
     start = stroke() if picture is None else numbers(picture, 6, 6)
     dx, dy = whole(right, -6, 6, "right"), whole(down, -6, 6, "down")
@@ -273,8 +282,13 @@ def pooling(right: int = 0, down: int = 0, picture: ArrayLike | None = None) -> 
         name: [apply(op, x[None, None], pool_size=2)[0, 0] for x in (moved, start)]
         for name, op in (("max", max_pool2d), ("average", avg_pool2d))
     }
+    windows = moved.reshape(3, 2, 3, 2).transpose(0, 2, 1, 3).reshape(9, 4)
+    largest = windows.max(axis=1)
     return {
         "picture": moved,
+        "ties": int((((windows == largest[:, None]).sum(axis=1) > 1) & (largest > 0)).sum()),
+        "timed": bool(timed),
+        "saves": pooling_saves(timed=bool(timed)),
         "right": dx,
         "down": dy,
         "winners": slope(max_pool2d, moved[None, None], pool_size=2)[0, 0],

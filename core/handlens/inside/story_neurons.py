@@ -5,6 +5,7 @@ Each function takes the visitor's own numbers and gives a dict of numbers, texts
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 from ..backends import NumpyBackend, drive
 from ..errors import DataError
 from ..layers import Dense
+from ..model import Sequential
 from ..ops import activation as ops
 from ..optimizers import SGD
 from ..training import training_plan
@@ -110,19 +112,43 @@ def collapse(relu: bool = False, inputs: ArrayLike = (1.0, -0.5)) -> dict[str, A
     }
 
 
+def _saw(x: Float) -> Float:
+    return np.asarray(1.4 * (4 * x % 1) - 0.7)
+
+
+# Curves over 0..1, with values in -1..1, to begin with before the visitor draws one. Two of them jump.
+CURVES: dict[str, Callable[[Float], Float]] = {
+    "wave": lambda x: 0.55 * np.sin(2 * np.pi * x) + 0.35 * np.sin(5 * np.pi * x),
+    "step": lambda x: np.where(x < 0.5, -0.6, 0.6),
+    "tent": lambda x: 0.8 - 1.6 * np.abs(2 * x - 1),
+    "teeth": _saw,
+}
+
+
 def curves() -> dict[str, Float]:
-    """Curves over 0..1, with values in -1..1, to begin with before the visitor draws one."""
+    """The curves at the places that are compared."""
     x = np.linspace(0, 1, SAMPLES)
-    return {
-        "wave": 0.55 * np.sin(2 * np.pi * x) + 0.35 * np.sin(5 * np.pi * x),
-        "step": np.where(x < 0.5, -0.6, 0.6),
-        "tent": 0.8 - 1.6 * np.abs(2 * x - 1),
-        "teeth": 1.4 * (4 * x % 1) - 0.7,
-    }
+    return {name: np.asarray(made(x), np.float64) for name, made in CURVES.items()}
 
 
-def fitted(curve: Float, units: int) -> tuple[Float, float]:
-    """One hidden layer of ``units`` tanh neurons fitted to a curve over 0..1; its values, and the largest error.
+def jump(name: str) -> float:
+    """The height of a curve's jumps, 0 for a continuous one: the largest difference between neighbours so close that
+    a slope makes less than a thousandth of it."""
+    steps = np.abs(np.diff(CURVES[name](np.linspace(0, 1, 100_001))))
+    largest = float(steps.max())
+    return round(largest, 3) if largest > 0.01 else 0.0
+
+
+def between(units: int = 64, start: str = "step") -> float:
+    """The largest error of the fit at places a hundred times as close as those that it was fitted to."""
+    x = np.linspace(0, 1, 100 * (SAMPLES - 1) + 1)
+    model = fitting(curves()[start], units)
+    made = np.asarray(model.predict(x[:, None].astype(np.float32))[:, 0], np.float64)
+    return float(np.abs(made - CURVES[start](x)).max())
+
+
+def fitting(curve: Float, units: int) -> Sequential:
+    """One hidden layer of ``units`` tanh neurons fitted to a curve over 0..1.
 
     The neurons' steps are spread evenly and as steep as they are close; only the output layer is fitted, by least
     squares with a small penalty on its weights. Training all weights may do better with as many units, not worse.
@@ -138,8 +164,13 @@ def fitted(curve: Float, units: int) -> tuple[Float, float]:
         "dense2.weight": output[None, :-1],
         "dense2.bias": output[-1:],
     }
-    model = network([Dense(units, activation="tanh"), Dense(1)], (1,), weights)
-    made = np.asarray(model.predict(x[:, None].astype(np.float32))[:, 0], np.float64)
+    return network([Dense(units, activation="tanh"), Dense(1)], (1,), weights)
+
+
+def fitted(curve: Float, units: int) -> tuple[Float, float]:
+    """What the network of `fitting` makes at the places of the curve, and the largest error there."""
+    x = np.linspace(0, 1, len(curve), dtype=np.float32)[:, None]
+    made = np.asarray(fitting(curve, units).predict(x)[:, 0], np.float64)
     return made, float(np.abs(made - curve).max())
 
 
@@ -148,7 +179,8 @@ def approximate(curve: ArrayLike | None = None, units: int = 8, start: str = "wa
 
     start: which of `curves` it is where none is given.
 
-    errors: the largest error for each of UNITS sizes; parameters: of the network that is shown.
+    errors: the largest error for each of UNITS sizes; parameters: of the network that is shown. jump: how high the
+    curve jumps, 0 for a continuous one, as every curve is that is drawn from place to place.
     """
     known = curves()
     if start not in known:
@@ -165,11 +197,13 @@ def approximate(curve: ArrayLike | None = None, units: int = 8, start: str = "wa
     shape = costs([Dense(int(units), activation="tanh"), Dense(1)], (1,))
     return {
         "units": int(units),
+        "x": np.linspace(0, 1, SAMPLES),
         "curve": wanted,
         "fitted": made,
         "error": error,
         "sizes": list(UNITS),
         "errors": [fitted(wanted, n)[1] for n in UNITS],
+        "jump": jump(start) if curve is None else 0.0,
         "parameters": sum(cost.parameters for cost in shape),
     }
 
@@ -181,6 +215,11 @@ def absolute() -> dict[str, Any]:
     x = np.linspace(-3, 3, 101, dtype=np.float32)[:, None]
     error = float(np.abs(model.predict(x) - np.abs(x)).max())
     return {"units": costs(layers, (1,))[0].biases, "error": error, "places": len(x)}
+
+
+def crossed(shares: ArrayLike) -> Float:
+    """The loss of an image whose right digit got each of these probabilities: ``-log p``."""
+    return np.asarray(-np.log(numbers(shares, np.size(shares))) + 0.0)
 
 
 def learning(rate: float = 0.05) -> dict[str, Any]:

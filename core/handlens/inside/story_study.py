@@ -110,6 +110,8 @@ def study(train: Set, test: Set, seeds: int = SEEDS) -> dict[str, Any]:
         "cnn": [trained(pooled, train, test, seed) for seed in range(seeds)],
         "cnn_shuffled": [trained(pooled, mixed[0], mixed[1], seed) for seed in range(seeds)],
         "strided": [trained(strided, train, test, seed) for seed in range(seeds)],
+        "linear": [trained(linear, train, test, seed) for seed in range(seeds)],
+        "linear_shuffled": [trained(linear, mixed[0], mixed[1], seed) for seed in range(seeds)],
     }
     return {
         "command": "handlens story --study",
@@ -212,7 +214,9 @@ def recorded() -> dict[str, Any]:
     found = record()
     means = {name: np.mean(runs, axis=0) for name, runs in found["runs"].items()}
     facts: dict[str, Any] = {"study_images": found["images"], "study_seeds": found["seeds"]}
-    facts |= {f"study_{name}": float(means[name][1]) for name in ("ann", "ann_shuffled", "cnn", "cnn_shuffled")}
+    read = ("ann", "ann_shuffled", "cnn", "cnn_shuffled", "linear", "linear_shuffled")
+    facts |= {f"study_{name}": float(means[name][1]) for name in read}
+    facts["study_gap_linear"] = float(means["linear"][0] - means["linear"][1])
     first, last = costs(tiny(), (1, 28, 28))[1:]
     facts |= {
         "tiny_hidden": first.shape[0],

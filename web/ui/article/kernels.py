@@ -3,6 +3,7 @@
 import asyncio
 
 from pyscript import window
+from pyscript.ffi import create_proxy
 from ui import dom
 from ui.article import kit
 from ui.article.kit import Figure, Map, number
@@ -36,8 +37,8 @@ class Hadamard(Figure):
         self.product = dom.make("div", "", part)
         label = dom.make("label", "", self.controls(), class_="live-choice")
         dom.make("span", "Bias", label)
-        self.bias = dom.make("input", "", label, type="number", step="0.5", value="0", class_="one")
-        dom.listen(self.bias, "input", lambda event: self.typed())
+        self.bias = self.field(label, 0)
+        self.bias.classList.add("one")
         self.line = dom.make("p", "", self.body, class_="live-total")
 
     def part(self, box, words: str) -> list:
@@ -85,12 +86,17 @@ class Slide(Figure):
         self.button(row, "›", lambda: self.step(1), "One step on")
         self.button(row, "Next row", lambda: self.step(0))
         self.switch(row, "Tell it as a story", "story")
-        maps = dom.make("div", "", self.body, class_="live-row")
-        self.image, self.map = Map(maps, "Your drawing", 224), Map(maps, "The map", 224)
+        self.maps = dom.make("div", "", self.body, class_="live-row slide-maps")
+        self.image, self.map = Map(self.maps, "Your drawing", 224), Map(self.maps, "The map", 224)
+        self.arrow = dom.make("div", "", self.maps, class_="arrow", aria_hidden="true")
+        self.legend("1, full ink", True)
         self.row = dom.make("div", "", self.body, class_="hadamard")
         self.line = dom.make("p", "", self.body, class_="live-total")
         self.tale = dom.make("p", "", self.body, class_="tale", data_testid="tale")
+        self.figures = self.tables("These pictures as numbers")
         self.args["step"], self.running, self.walking, self.out = -1, False, False, 1
+        self.watch = window.ResizeObserver.new(create_proxy(lambda *_: self.point()))
+        self.watch.observe(self.maps)
 
     def step(self, by: int) -> None:
         """So many steps on, or the next row."""
@@ -157,6 +163,39 @@ class Slide(Figure):
             f"Step {data.step + 1} of {data.steps}: {number(data.value)}, written to row {data.row + 1}, "
             f"column {data.column + 1}. Size of the map: {data.formula}.{left}"
         )
+        self.point()
+        self.figures.update()
+
+    def spoken(self) -> str:
+        """The step as the lens of Look inside says it; as a story, the story."""
+        return self.data.told or self.data.spoken
+
+    def pictures(self) -> list:
+        """What the kernel reads and what it writes."""
+        return [kit.numbers_of("Your drawing", self.data.image), kit.numbers_of("The map", self.data.map)]
+
+    def point(self) -> None:
+        """An arrow from the patch to the cell of the map, wherever the two pictures stand on this screen."""
+        marks = [part.over.querySelector(".lens") for part in (self.image, self.map)]
+        frame = self.maps.getBoundingClientRect()
+        if not frame.width or marks[0] is None or marks[1] is None:
+            return
+        patch, cell = [mark.getBoundingClientRect() for mark in marks]
+        beside = self.map.holder.getBoundingClientRect().left > self.image.holder.getBoundingClientRect().right
+        if beside:
+            begin = (patch.right, patch.top + patch.height / 2)
+            end = (cell.left - 2, cell.top + cell.height / 2)
+        else:
+            begin = (patch.left + patch.width / 2, patch.bottom)
+            end = (cell.left + cell.width / 2, cell.top - 2)
+        x, y, u, v = begin[0] - frame.left, begin[1] - frame.top, end[0] - frame.left, end[1] - frame.top
+        head = f"M{u - 8:.1f} {v - 4:.1f}L{u:.1f} {v:.1f}L{u - 8:.1f} {v + 4:.1f}"
+        way = f"M{x:.1f} {y:.1f}C{(x + u) / 2:.1f} {y:.1f} {(x + u) / 2:.1f} {v:.1f} {u:.1f} {v:.1f}"
+        if not beside:
+            head = f"M{u - 4:.1f} {v - 8:.1f}L{u:.1f} {v:.1f}L{u + 4:.1f} {v - 8:.1f}"
+            way = f"M{x:.1f} {y:.1f}C{x:.1f} {(y + v) / 2:.1f} {u:.1f} {(y + v) / 2:.1f} {u:.1f} {v:.1f}"
+        paths = "".join([f'<path class="{kind}" d="{d}"/>' for kind, d in (("halo", way), ("way", way), ("way", head))])
+        self.arrow.innerHTML = f"<svg>{paths}</svg>"
 
 
 class Several(Figure):
@@ -172,11 +211,13 @@ class Several(Figure):
             part = dom.make("div", "", self.row, class_="detective")
             title = dom.make("p", "", part, class_="cap")
             grid = dom.make("div", "", part)
-            maps = Map(part, "before the ReLU", 112), Map(part, "after it", 112)
+            maps = Map(part, "before the ReLU", 156), Map(part, "after it", 156)
             button = self.button(part, "Turn its signs round", self.changer(k))
             button.classList.add("small")
             self.parts.append((title, grid, maps, part, button))
+        self.legend("1, full ink", True)
         self.line = dom.make("p", "", self.body, class_="live-total")
+        self.figures = self.tables("These pictures as numbers")
 
     def changer(self, k: int):
         def change() -> None:
@@ -189,7 +230,7 @@ class Several(Figure):
         kernels = kit.floats(data.kernels)
         differs = []
         for k, (title, grid, maps, part, button) in enumerate(self.parts):
-            title.textContent = data.names[k][0].upper() + data.names[k][1:]
+            title.textContent = kit.capital(data.names[k])
             grid.innerHTML = kit.grid(kernels[9 * k : 9 * k + 9], 3, 1, words=data.names[k])
             maps[0].paint(data.maps, True, 1, k, "before the ReLU")
             maps[1].paint(data.after, False, 1, k, f"after it: {dom.percent(data.zero[k], 0)} is zero")
@@ -202,6 +243,15 @@ class Several(Figure):
             if differs
             else "Four kernels, four maps."
         )
+        self.figures.update()
+
+    def pictures(self) -> list:
+        """Each map before the ReLU and after it."""
+        found = []
+        for k, name in enumerate(self.data.names):
+            found.append(kit.numbers_of(f"{kit.capital(name)}, before the ReLU", self.data.maps, k))
+            found.append(kit.numbers_of(f"{kit.capital(name)}, after it", self.data.after, k))
+        return found
 
 
 class Channels(Figure):
@@ -210,6 +260,7 @@ class Channels(Figure):
     follows = True
 
     def build(self) -> None:
+        self.bank = Bank(self.body)
         row = self.controls()
         options = [(str(k), f"kernel {k + 1}") for k in range(5)]
         self.choice(row, "Show", options, self.chosen)
@@ -232,7 +283,9 @@ class Channels(Figure):
             )
         line = dom.make("div", "", self.body, class_="channel sum")
         self.sum, self.after = Map(line, "their sum and the bias", 96), Map(line, "after the ReLU", 96)
+        self.legend("the largest of its map", True)
         self.total = dom.make("p", "", self.body, class_="live-total")
+        self.figures = self.tables("These pictures as numbers")
 
     def chosen(self, value: str) -> None:
         self.args["kernel"] = int(value)
@@ -250,6 +303,7 @@ class Channels(Figure):
         row, column = list(data.cell)
         self.args["cell"] = [row, column]
         kernels, k, side = kit.floats(data.kernels), data.kernel, data.total.shape[0]
+        self.bank.paint(data.kernels, kernels, k)
         shares = list(data.shares)
         peak = max([abs(share) for share in shares] + [abs(data.bias), 1e-9])
         cell = [(row, column, row + 1, column + 1, "lens")]
@@ -271,6 +325,48 @@ class Channels(Figure):
             f"All {data.kernels.shape[0]} kernels: {data.matrices} matrices, {data.weights} weights, "
             f"{data.biases} biases."
         )
+        self.figures.update()
+
+    def pictures(self) -> list:
+        """Every map and every matrix."""
+        data, found = self.data, []
+        for c in range(data.maps.shape[0]):
+            found.append(kit.numbers_of(f"Map {c + 1}", data.maps, c))
+        for c in range(data.maps.shape[0]):
+            found.append(kit.numbers_of(f"Intermediate map {c + 1}", data.intermediate, c))
+        found.append(kit.numbers_of("Their sum and the bias", data.total))
+        found.append(kit.numbers_of("After the ReLU", data.after))
+        count = data.kernels.shape[1]
+        for at in range(data.kernels.shape[0] * count):
+            words = f"Kernel {at // count + 1}, matrix for map {at % count + 1}"
+            found.append(kit.numbers_of(words, data.kernels, at))
+        return found
+
+
+class Bank:
+    """All matrices of five kernels over three maps, small: a row a kernel, a column a map."""
+
+    def __init__(self, into) -> None:
+        heads = "".join([f'<th scope="col">map {c + 1}</th>' for c in range(3)])
+        self.table = dom.make("table", "", into, class_="bank", aria_label="All matrices, a row a kernel")
+        self.table.innerHTML = f"<thead><tr><td></td>{heads}</tr></thead><tbody></tbody>"
+        self.lines, self.canvases = [], []
+        for k in range(5):
+            line = dom.make("tr", "", self.table.tBodies[0])
+            dom.make("th", f"kernel {k + 1}", line, scope="row")
+            self.lines.append(line)
+            for c in range(3):
+                cell = dom.make("td", "", line)
+                words = f"Kernel {k + 1}, matrix for map {c + 1}"
+                self.canvases.append(dom.make("canvas", "", cell, role="img", aria_label=words))
+
+    def paint(self, array, values, chosen: int) -> None:
+        """One scale for all of them; the row of the kernel at work is marked."""
+        peak = max([abs(value) for value in values])
+        for at, canvas in enumerate(self.canvases):
+            kit.paint(canvas, array.values, 3, 3, peak, True, at, 36)
+        for k, line in enumerate(self.lines):
+            line.setAttribute("data-mark", "yes" if k == chosen else "no")
 
 
 def bar(value: float, peak: float, words: str) -> str:

@@ -10,6 +10,8 @@ from ui import dom
 from ui.inside.figures import Figures, Grid
 
 MINUS, TIMES, THIN = "\u2212", "\u00d7", "\u202f"
+HATCHED = 6  # pixels a cell, from which on pixels.js hatches what is below 0
+LARGEST = 1e9  # of a number that is sent to the core, which has bounds of its own
 SETTLED = 400  # ms without another answer, after which one is spoken: a slider gives many
 
 
@@ -21,9 +23,16 @@ def number(value, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
-def added(values, bias) -> str:
+def exact(value, least: int = 2) -> str:
+    """With all its decimals up to the fourth, and at least so many: "0.80", "0.125"."""
+    whole, _, rest = number(value, 4).partition(".")
+    rest = rest.rstrip("0")
+    return f"{whole}.{rest}{'0' * (least - len(rest))}"
+
+
+def added(values, bias, write=number) -> str:
     """A sum written out, the bias at its end: "0.80 − 0.20 + 0.10"."""
-    return " + ".join([number(value) for value in values] + [number(bias)]).replace("+ " + MINUS, MINUS + " ")
+    return " + ".join([write(value) for value in values] + [write(bias)]).replace("+ " + MINUS, MINUS + " ")
 
 
 def power(value) -> str:
@@ -41,9 +50,17 @@ def integers(packed) -> dict:
 
 
 def short(value) -> str:
-    """As few digits as an input field needs."""
+    """As few digits as an input field needs, with a minus sign proper."""
     text = f"{float(value):.3f}".rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
+    return "0" if text in ("-0", "") else text.replace("-", MINUS)
+
+
+def read(text: str) -> float:
+    """The number that somebody has typed: with either minus, and a comma too. ValueError for anything else."""
+    value = float(text.strip().replace(MINUS, "-").replace(",", "."))
+    if not abs(value) < LARGEST:
+        raise ValueError(text)
+    return value
 
 
 def bytes_of(size) -> str:
@@ -139,6 +156,13 @@ class Figure:
         if self.data is not None:
             self.show(self.data)
 
+    def legend(self, words: str, signed: bool = False, plain: bool = True) -> None:
+        """What the colours of the pictures above mean; `words`: the value of full ink."""
+        parts = [f'<span>0<i class="plain"></i>{words}</span>'] if plain else []
+        if signed:
+            parts.append(f'<span>{MINUS}<i class="signed"></i>+ (below 0 also hatched)</span>')
+        dom.make("p", "", self.body, class_="legend").innerHTML = "".join(parts)
+
     # -- controls ----------------------------------------------------------------------------------------------
     def controls(self):
         """A row for controls."""
@@ -154,7 +178,7 @@ class Figure:
 
         def moved(event) -> None:
             self.args[name] = float(field.value) if step != int(step) else int(float(field.value))
-            shown.textContent = short(self.args[name]).replace("-", MINUS)
+            shown.textContent = short(self.args[name])
             self.ask()
 
         dom.listen(field, "input", moved)
@@ -205,10 +229,32 @@ class Figure:
         for at in range(rows * columns):
             place = f"{words}, row {at // columns + 1}, column {at % columns + 1}"
             place = place if rows > 1 else words if alone else f"{words}, number {at + 1}"
-            field = dom.make("input", "", grid, type="number", step=step, value=short(values[at]), aria_label=place)
-            dom.listen(field, "input", lambda event: self.typed())
-            found.append(field)
+            found.append(self.field(grid, values[at], step))
+            found[-1].setAttribute("aria-label", place)
         return found
+
+    def field(self, into, value, step=0.5):
+        """A field for one number. No number field of the browser's: that one knows no minus sign."""
+        field = dom.make("input", "", into, type="text", class_="number", value=short(value), autocomplete="off")
+        field.setAttribute("spellcheck", "false")
+
+        def key(event) -> None:
+            if event.key not in ("ArrowUp", "ArrowDown"):
+                return
+            event.preventDefault()
+            try:
+                field.value = short(read(field.value) + (step if event.key == "ArrowUp" else -step))
+            except ValueError:
+                return
+            self.typed()
+
+        def left(event) -> None:
+            field.value = field.value.replace("-", MINUS)
+
+        dom.listen(field, "input", lambda event: self.typed())
+        dom.listen(field, "keydown", key)
+        dom.listen(field, "change", left)
+        return field
 
     def typed(self) -> None:
         """A number field has changed."""
@@ -216,11 +262,39 @@ class Figure:
     def numbers(self, fields):
         """The fields' numbers; None, with a word about it, while one of them is no number."""
         try:
-            found = [float(field.value) for field in fields]
+            found = [read(field.value) for field in fields]
         except ValueError:
             self.say("Each field needs a number.")
             return None
         return found
+
+
+class Timed(Figure):
+    """A figure that can also measure on this machine, once a press; its next change goes without."""
+
+    def timer(self, words: str) -> None:
+        """The button, and the place of what it finds."""
+        row = self.controls()
+        self.button(row, words, self.time)
+        self.times = dom.make("span", "", row, role="status")
+
+    def time(self) -> None:
+        """Ask once with a measurement."""
+        self.args["timed"] = True
+        self.times.textContent = "Timing …"
+        Figure.ask(self, False)  # the place of the result speaks for itself
+
+    def ask(self, aloud: bool = True) -> None:
+        """Any other change."""
+        self.args["timed"] = False
+        self.times.textContent = ""
+        Figure.ask(self, aloud)
+
+    def say(self, sentence: str) -> None:
+        """A refusal takes the word of the timing away."""
+        Figure.say(self, sentence)
+        if sentence:
+            self.times.textContent = ""
 
 
 def fill(fields, values) -> None:
@@ -257,9 +331,22 @@ def table(heads, rows) -> str:
     return f'<table class="counts"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
-def numbers_of(words: str, array):
-    """A packed array (H, W) as a table."""
-    return Grid(words, array.values, array.shape[0], array.shape[1])
+def numbers_of(words: str, array, place: int = 0):
+    """A packed array (H, W) as a table, or the map `place` of one (.., H, W)."""
+    shape = array.shape
+    return Grid(words, array.values, shape[shape.length - 2], shape[shape.length - 1], place)
+
+
+def capital(words: str) -> str:
+    """With a capital letter."""
+    return words[0].upper() + words[1:]
+
+
+def paint(canvas, values, width: int, height: int, peak, signed: bool, first: int = 0, across: int = 0) -> None:
+    """The map `first` of `values`. Signed ones in cells large enough to be hatched below 0; `across`: pixels in all."""
+    zoom = max(HATCHED, across // max(width, height)) if signed else 1
+    window.pixels.maps(canvas, values, width, height, 1, 1, peak or 1, signed, 0, zoom, first)
+    canvas.setAttribute("data-signed", "yes" if signed else "no")
 
 
 class Map:
@@ -269,6 +356,7 @@ class Map:
         self.frame = dom.make("figure", "", into, class_="map")
         self.holder = dom.make("div", "", self.frame, class_="map-holder")
         self.holder.style.setProperty("--size", f"{size}px")
+        self.size = size
         self.canvas = dom.make("canvas", "", self.holder, role="img", aria_label=words)
         self.over = dom.make("div", "", self.holder, class_="map-over", aria_hidden="true")
         self.caption = dom.make("figcaption", words, self.frame)
@@ -278,10 +366,10 @@ class Map:
         shape = array.shape
         height, width = shape[shape.length - 2], shape[shape.length - 1]
         size, values = height * width, array.values
-        part = values.slice(first * size, (first + 1) * size)
         if peak is None:
+            part = values.slice(first * size, (first + 1) * size)
             peak = max([abs(float(word)) for word in part.join(" ").split()])
-        window.pixels.paint(self.canvas, part, width, height, 1, peak or 1, signed, 0)
+        paint(self.canvas, values, width, height, peak, signed, first, self.size)
         if words:
             self.canvas.setAttribute("aria-label", words)
             self.caption.textContent = words
@@ -304,6 +392,9 @@ def path(xs, ys, low, high, width: int, height: int) -> str:
         down = height - (min(high, max(low, y)) - low) / (high - low) * height
         words.append(f"{(x - left) / span * width:.1f} {down:.1f}")
     return "M" + "L".join(words)
+
+
+NETWORKS = {"cnn-small": "CNN", "ann": "Dense network", "linear": "Linear model"}
 
 
 def answer(row) -> str:

@@ -2,7 +2,7 @@
 
 from ui import dom
 from ui.article import kit
-from ui.article.kit import Figure, Map
+from ui.article.kit import NETWORKS, Figure, Map, Timed
 from ui.inside.figures import Grid, Lines
 
 
@@ -19,6 +19,8 @@ class Fields(Figure):
         line = dom.make("div", "", self.body, class_="live-row")
         self.map = Map(line, "Your drawing", 224)
         self.box = dom.make("div", "", line, class_="scroll", tabindex="0", role="group", aria_label="Receptive fields")
+        self.legend("1, full ink")
+        self.figures = self.tables("This picture as numbers")
 
     def show(self, data) -> None:
         self.map.paint(data.image, False, 1, 0, "Your drawing, with the fields")
@@ -37,9 +39,22 @@ class Fields(Figure):
             )
         self.map.boxes(boxes, 28)
         self.box.innerHTML = kit.table(["layer", "a cell sees", "apart by", "map"], rows)
+        self.figures.update()
+
+    def spoken(self) -> str:
+        """What each layer's cell sees, and where on the drawing."""
+        said = []
+        for one in self.data.rows:
+            top, left, bottom, right = list(one.box)
+            said.append(f"{one.layer} sees rows {top + 1} to {bottom}, columns {left + 1} to {right}")
+        return "; ".join(said)
+
+    def pictures(self) -> list:
+        """The drawing as a table."""
+        return [kit.numbers_of("Your drawing", self.data.image)]
 
 
-class Pooling(Figure):
+class Pooling(Timed):
     """A picture that moves, under both kinds of pooling."""
 
     def build(self) -> None:
@@ -61,6 +76,7 @@ class Pooling(Figure):
             dom.make("p", words, part, class_="cap")
             self.boxes.append(dom.make("div", "", part, class_="windows" if words == "Picture" else ""))
         self.line = dom.make("p", "", self.body, class_="live-total")
+        self.timer("Time the next layer here")
 
     def mover(self, right: int, down: int):
         def move() -> None:
@@ -84,8 +100,23 @@ class Pooling(Figure):
         moved = f"Moved by {moved_by(data.right, data.down)}" if data.right or data.down else "Not moved"
         self.line.textContent = (
             f"{moved}: {data.max_changed} of {data.outputs} maxima changed, "
-            f"{data.average_changed} of {data.outputs} averages."
+            f"{data.average_changed} of {data.outputs} averages.{tied(data.ties)}"
         )
+        if data.timed:
+            saves = data.saves
+            self.times.textContent = (
+                f"{saves.kernels} kernels over {saves.maps} maps, one image, on NumPy: "
+                f"{dom.milliseconds(saves.ms)} over {saves.side} × {saves.side} cells, "
+                f"{dom.milliseconds(saves.pooled_ms)} over the {saves.pooled_side} × {saves.pooled_side} of a pooling."
+            )
+
+
+def tied(count: int) -> str:
+    """The rule for ties, where it has been needed."""
+    if not count:
+        return ""
+    where = "1 window" if count == 1 else f"{count} windows"
+    return f" In {where} the largest stands more than once: the first, row by row, is the winner."
 
 
 class Shifts(Figure):
@@ -109,6 +140,8 @@ class Shifts(Figure):
         self.words = dom.make("p", "", self.body, class_="cap")
         line = dom.make("div", "", self.body, class_="live-row")
         self.trained = [Map(line, "", 104) for _ in range(6)]
+        self.legend("1, certain, or all right")
+        self.figures = self.tables("These pictures as numbers")
         self.reach = 8
 
     def pointed(self, event) -> None:
@@ -136,11 +169,25 @@ class Shifts(Figure):
             f"images that never moved. Then unmoved, and within {data.near} pixels."
         )
         for one, part in zip(data.trained, self.trained):  # noqa: B905
-            name = one.words[0].upper() + one.words[1:]
-            part.paint(one.map, False, 1, 0, f"{name}: {dom.percent(one.still, 0)}, {dom.percent(one.near, 0)}")
+            words = f"{kit.capital(one.words)}: {dom.percent(one.still, 0)}, {dom.percent(one.near, 0)}"
+            part.paint(one.map, False, 1, 0, words)
+        self.figures.update()
 
+    def spoken(self) -> str:
+        """What the networks read there."""
+        data = self.data
+        said = [f"{NETWORKS[one.name]} {kit.answer(one.said)}" for one in data.rows]
+        return f"Moved: {moved_by(int(data.right), int(data.down))}: {'; '.join(said)}"
 
-NETWORKS = {"cnn-small": "CNN", "ann": "Dense network", "linear": "Linear model"}
+    def pictures(self) -> list:
+        """The drawing moved, and a table of every shift for each network."""
+        data = self.data
+        found = [kit.numbers_of("Your drawing, moved", data.moved)]
+        for one in data.rows:
+            found.append(kit.numbers_of(f"{NETWORKS[one.name]}: its share of {one.digit}", one.shares))
+        for one in data.trained:
+            found.append(kit.numbers_of(f"Trained, {one.words}: share read right", one.map))
+        return found
 
 
 def moved_by(right: int, down: int) -> str:
@@ -168,9 +215,8 @@ class Flatten(Figure):
         for words in ("map", "row", "column"):
             label = dom.make("label", "", row, class_="live-choice")
             dom.make("span", words, label)
-            field = dom.make("input", "", label, type="number", min="1", step="1", value="1", class_="one")
-            dom.listen(field, "input", lambda event: self.typed())
-            self.cell.append(field)
+            self.cell.append(self.field(label, 1, 1))
+            self.cell[-1].classList.add("one")
         self.line = dom.make("p", "", self.body, class_="live-total")
         self.box = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Costs")
 
@@ -205,38 +251,47 @@ class Whole(Figure):
     follows = True
 
     def build(self) -> None:
+        self.field = self.choice(self.controls(), "Show", [("", "all layers")], self.chosen)
         self.list = dom.make("div", "", self.body, class_="whole")
-        self.parts, self.names = [], ""
+        self.parts, self.names, self.only = [], "", ""
+        self.legend("the largest of its layer", True)
         self.line = dom.make("p", "", self.body, class_="live-total")
         self.figures = self.tables("These pictures as numbers")
+
+    def chosen(self, value: str) -> None:
+        """One layer large, or all of them: nothing is asked, what is here is shown otherwise."""
+        self.only = value
+        self.show(self.data)
+        row = next((row for row in self.data.rows if row.layer == value), None)
+        dom.speak(f"{value}, {shape_of(row)}" if row else "all layers")
 
     def show(self, data) -> None:
         names = " ".join([row.layer for row in data.rows])
         if names != self.names:
-            self.names, self.parts = names, []
-            self.list.replaceChildren()
-            for row in data.rows:
-                part = dom.make("div", "", self.list, class_="stage-part")
-                shape = kit.TIMES.join([str(n) for n in row.shape])
-                head = dom.make("p", "", part, class_="cap")
-                dom.make("b", row.layer, head)
-                cost = f"{shape}; {dom.thousands(row.parameters)} parameters, "
-                dom.make("span", f" {cost}{dom.thousands(row.multiply_adds)} multiplications", head)
-                count = row.shape[0] if row.shape.length == 3 else 1
-                box = dom.make(
-                    "div",
-                    "",
-                    part,
-                    class_="scroll maps-row",
-                    tabindex="0",
-                    role="group",
-                    aria_label=f"Maps of {row.layer}",
-                )
-                self.parts.append([dom.make("canvas", "", box, role="img") for _ in range(count)])
-        for row, canvases in zip(data.rows, self.parts):  # noqa: B905
-            self.paint(row, canvases)
+            self.names = names
+            self.make(data)
+        for row, (part, canvases) in zip(data.rows, self.parts):  # noqa: B905
+            part.hidden = bool(self.only) and row.layer != self.only
+            if not part.hidden:
+                self.paint(row, canvases)
         self.figures.update()
         self.line.textContent = f"The answer: {kit.answer(data)}."
+
+    def make(self, data) -> None:
+        """A line for each layer, with a canvas a map."""
+        self.parts = []
+        self.list.replaceChildren()
+        for row in data.rows:
+            dom.make("option", f"{row.layer}, {shape_of(row)}", self.field, value=row.layer)
+            part = dom.make("div", "", self.list, class_="stage-part")
+            head = dom.make("p", "", part, class_="cap")
+            dom.make("b", row.layer, head)
+            cost = f"{shape_of(row)}; {dom.thousands(row.parameters)} parameters, "
+            dom.make("span", f" {cost}{dom.thousands(row.multiply_adds)} multiplications", head)
+            words = f"Maps of {row.layer}"
+            box = dom.make("div", "", part, class_="scroll maps-row", tabindex="0", role="group", aria_label=words)
+            count = row.shape[0] if row.shape.length == 3 else 1
+            self.parts.append((part, [dom.make("canvas", "", box, role="img") for _ in range(count)]))
 
     def pictures(self) -> list:
         """Every map of every layer as a table, a vector as a list."""
@@ -254,16 +309,72 @@ class Whole(Figure):
     def paint(self, row, canvases) -> None:
         flat = row.shape.length == 1
         height, width = (1, row.shape[0]) if flat else (row.shape[1], row.shape[2])
-        scale = max(abs(row.low), abs(row.high)) or 1
-        size = height * width
+        peak = max(abs(row.low), abs(row.high))
+        large = 144 if self.only else 56
+        across = min(width * (16 if width <= 16 else 3), 640) if flat else large
         for k, canvas in enumerate(canvases):
-            part = row.values.values.slice(k * size, (k + 1) * size)
-            kit.window.pixels.paint(canvas, part, width, height, 1, scale, row.low < 0, 0)
-            across = min(width * (16 if width <= 16 else 3), 640) if flat else 56
+            kit.paint(canvas, row.values.values, width, height, peak, row.low < 0, k, across)
             canvas.style.width = f"{across}px"
             canvas.style.height = "16px" if flat else f"{across}px"
             words = f"{row.layer}, map {k + 1}" if not flat else f"{row.layer}, {width} numbers"
             canvas.setAttribute("aria-label", f"{words}, from {kit.number(row.low)} to {kit.number(row.high)}")
 
 
-FIGURES = {"fields": Fields, "pooling": Pooling, "shifts": Shifts, "flatten": Flatten, "whole": Whole}
+def shape_of(row) -> str:
+    """ "8×26×26"."""
+    return kit.TIMES.join([str(n) for n in row.shape])
+
+
+POOLS = (("none", "none"), ("max", "max"), ("average", "average"))
+
+
+class Builder(Figure):
+    """A network of the visitor's own, counted."""
+
+    def build(self) -> None:
+        self.kinds = []
+        for k, (kernels, size, pool) in enumerate(((8, 3, "max"), (16, 3, "max"), (0, 3, "none"))):
+            row = self.controls()
+            row.setAttribute("role", "group")
+            row.setAttribute("aria-label", f"Round {k + 1}")
+            dom.make("b", f"Round {k + 1}", row, class_="round")
+            self.slider(row, "Kernels", f"kernels{k}", 0, 32, kernels)
+            self.slider(row, "Kernel size", f"size{k}", 1, 9, size)
+            self.kinds.append(self.choice(row, "Pooling", POOLS, lambda value: self.ask()))
+            self.kinds[k].value = pool
+        row = self.controls()
+        self.slider(row, "Dense neurons", "hidden", 0, 256, 0, 8)
+        self.box = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Layers")
+        self.line = dom.make("p", "", self.body, class_="live-total")
+        self.chosen, self.args = self.args, {}
+
+    def ask(self, aloud: bool = True) -> None:
+        """The core wants the rounds one after the other."""
+        self.chosen.update({name: value for name, value in self.args.items() if name != "rounds"})
+        rounds = [[self.chosen[f"kernels{k}"], self.chosen[f"size{k}"], self.kinds[k].value] for k in range(3)]
+        self.args = {"rounds": rounds, "hidden": self.chosen["hidden"]}
+        super().ask(aloud)
+
+    def show(self, data) -> None:
+        rows = []
+        for row in data.rows:
+            parameters, work = dom.thousands(row.parameters), dom.thousands(row.multiply_adds)
+            rows.append([f"<b>{row.layer}</b> {row.words}", shape_of(row), parameters, dom.percent(row.share), work])
+        heads = ["layer", "makes", "parameters", "of all", "multiplications"]
+        self.box.innerHTML = kit.table(heads, rows) if rows else ""
+        self.box.hidden = not rows
+        self.line.setAttribute("data-refused", "yes" if data.refused else "no")
+        self.line.textContent = data.refused or (
+            f"{dom.thousands(data.parameters)} parameters, {dom.thousands(data.multiply_adds)} multiplications for an "
+            f"image of {data.side} × {data.side}."
+        )
+
+
+FIGURES = {
+    "fields": Fields,
+    "pooling": Pooling,
+    "shifts": Shifts,
+    "flatten": Flatten,
+    "whole": Whole,
+    "builder": Builder,
+}

@@ -2,7 +2,8 @@
 
 from ui import dom
 from ui.article import kit
-from ui.article.kit import Figure, number
+from ui.article.kit import Figure, exact, number
+from ui.inside.figures import Lines
 
 
 class Neuron(Figure):
@@ -33,12 +34,18 @@ class Neuron(Figure):
         inputs, weights, z = kit.floats(data.inputs), kit.floats(data.weights), kit.floats(data.z)
         products, biases, after = kit.floats(data.products), kit.floats(data.biases), kit.floats(data.activated)
         for j in range(2):
-            terms = [f"{number(weights[3 * j + i], 1)}·{number(inputs[i], 1)}" for i in range(3)]
-            made = f"{kit.added(products[3 * j : 3 * j + 3], biases[j])} = {number(z[j])}"
-            given = f"{' + '.join(terms)} + {number(biases[j], 1)}"
-            self.lines[j].textContent = f"{given}\n= {made}; ReLU gives {number(after[j])}"
-            self.sums[j].textContent = number(z[j])
+            terms = [f"{exact(weights[3 * j + i], 1)}·{exact(inputs[i], 1)}" for i in range(3)]
+            made = f"{kit.added(products[3 * j : 3 * j + 3], biases[j], exact)} = {exact(z[j])}"
+            terms.append(exact(biases[j], 1))
+            given = " + ".join(terms).replace("+ " + kit.MINUS, kit.MINUS + " ")
+            self.lines[j].textContent = f"{given}\n= {made}; ReLU gives {exact(after[j])}"
+            self.sums[j].textContent = exact(z[j])
         self.total.textContent = f"{data.weight_count} weights, {data.bias_count} biases: one for each neuron."
+
+    def spoken(self) -> str:
+        """Both sums."""
+        z, after = kit.floats(self.data.z), kit.floats(self.data.activated)
+        return "; ".join([f"neuron {j + 1}: z is {exact(z[j])}, ReLU gives {exact(after[j])}" for j in range(2)])
 
 
 class Activations(Figure):
@@ -51,6 +58,7 @@ class Activations(Figure):
         for _ in range(3):
             part = dom.make("div", "", self.row, class_="curve-part")
             self.parts.append((dom.make("div", "", part, class_="curve"), dom.make("p", "", part, class_="line")))
+        self.figures = self.tables("These curves as numbers")
 
     def show(self, data) -> None:
         xs = kit.floats(data.x)
@@ -70,6 +78,17 @@ class Activations(Figure):
                 f"{number(curve.value, 3)}<br>slope by rule {number(curve.slope, 3)}, "
                 f"measured {number(curve.measured, 3)}"
             )
+        self.figures.update()
+
+    def spoken(self) -> str:
+        """The three values."""
+        said = [f"{curve.name} {number(curve.value, 3)}, slope {number(curve.slope, 3)}" for curve in self.data.curves]
+        return f"z {number(self.data.z, 1)}: {'; '.join(said)}"
+
+    def pictures(self) -> list:
+        """The points of the curves."""
+        columns = [("z", self.data.x.values)] + [(curve.name, curve.values.values) for curve in self.data.curves]
+        return [Lines("The three functions", columns)]
 
 
 class Collapse(Figure):
@@ -139,7 +158,9 @@ class Approximate(Figure):
             aria_label="Your curve. Left and right choose a place, up and down move the curve there.",
         )
         self.table = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Errors")
-        self.curve, self.at, self.drawing, self.last = [], 20, False, None
+        self.line = dom.make("p", "", self.body, class_="live-total")
+        self.figures = self.tables("These curves as numbers")
+        self.curve, self.at, self.drawing, self.last, self.said = [], 20, False, None, ""
         dom.listen(self.box, "pointerdown", self.down)
         dom.listen(self.box, "pointermove", self.move)
         dom.listen(self.box, "pointerup", self.up)
@@ -203,7 +224,9 @@ class Approximate(Figure):
             self.draw()
         else:
             self.put(place, self.own()[place] + up)
-        dom.speak(f"place {place + 1} of {self.PLACES}, {number(self.own()[place], 1)}", 300)
+        self.said = f"Place {place + 1} of {self.PLACES}, {number(self.own()[place], 1)}. "
+        if across:
+            dom.speak(self.said, kit.SETTLED)  # nothing is asked, so nothing is answered
 
     def show(self, data) -> None:
         if not self.drawing and "curve" not in self.args:
@@ -214,11 +237,23 @@ class Approximate(Figure):
         heads = ["Neurons"] + [str(n) for n in sizes]
         self.table.innerHTML = kit.table(heads, [["Largest error"] + [number(e, 3) for e in errors]])
         self.say_error = f"{data.units} neurons, {data.parameters} parameters: largest error {number(data.error, 3)}"
-        self.line.textContent = self.say_error
+        self.line.textContent = self.say_error + "."
+        if data.jump:
+            self.line.textContent += f" This curve jumps by {number(data.jump, 1)}; the theorem is not about such."
+        self.figures.update()
+
+    def spoken(self) -> str:
+        """Where the visitor has put the curve, and what became of the error."""
+        place, self.said = self.said, ""
+        return place + self.line.textContent
+
+    def pictures(self) -> list:
+        """Both curves, point by point."""
+        names = (("place", "x"), ("curve", "curve"), ("network", "fitted"))
+        columns = [(words, getattr(self.data, name).values) for words, name in names]
+        return [Lines("Your curve and the network’s", columns)]
 
     def draw(self) -> None:
-        if not hasattr(self, "line"):
-            self.line = dom.make("p", "", self.body, class_="live-total")
         width, height = self.WIDTH, self.HEIGHT
         mine = kit.path(range(len(self.curve)), self.curve, -1, 1, width, height)
         made = kit.path(range(len(self.fitted)), self.fitted, -1, 1, width, height)
@@ -231,4 +266,41 @@ class Approximate(Figure):
         )
 
 
-FIGURES = {"neuron": Neuron, "activations": Activations, "collapse": Collapse, "approximate": Approximate}
+class Loss(Figure):
+    """From scores to probabilities, and what each digit would cost."""
+
+    follows = True
+
+    def build(self) -> None:
+        options = [("-1", "the digit that it reads")] + [(str(digit), str(digit)) for digit in range(10)]
+        self.choice(self.controls(), "You meant", options, self.meant)
+        self.box = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Losses")
+        self.line = dom.make("p", "", self.body, class_="live-total")
+
+    def meant(self, value: str) -> None:
+        self.args["label"] = int(value)
+        self.ask()
+
+    def show(self, data) -> None:
+        scores, powers, shares, losses = [
+            kit.floats(getattr(data, name)) for name in ("scores", "powers", "shares", "losses")
+        ]
+        rows = []
+        for k in range(10):
+            name = f"<b>{k}</b>, meant" if k == data.label else f"{k}, read" if k == data.digit else str(k)
+            rows.append([name, number(scores[k]), small(powers[k]), dom.percent(shares[k], 2), number(losses[k])])
+        heads = ["digit", "score", "power", "probability", "loss"]
+        self.box.innerHTML = kit.table(heads, rows)
+        self.line.textContent = (
+            f"Had you meant {data.label}, the loss would be −log {small(data.share)} = {small(data.loss)}. A power is "
+            "e to the score less the largest score; divided by the sum of all powers, "
+            f"{number(data.sum, 4)}, it is a probability."
+        )
+
+
+def small(value) -> str:
+    """A number that may be close to 0."""
+    return kit.power(value) if value < 1e-4 else number(value, 4)
+
+
+FIGURES = {"loss": Loss, "neuron": Neuron, "activations": Activations, "collapse": Collapse, "approximate": Approximate}

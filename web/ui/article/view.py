@@ -24,6 +24,7 @@ _s: dict = {
     "root": None,
     "figures": [],
     "at": "",
+    "version": -1,  # of the drawing that the figures have been told of
     "text": "none",  # "none", "coming", "here"
     "running": False,
     "watch": None,
@@ -47,6 +48,8 @@ def open(said: dict) -> None:
     moved = wanted != _s["at"]
     _s["at"] = wanted
     if _s["text"] == "here":
+        if _s["host"].version() != _s["version"]:  # drawn anew while another view was open
+            _outdate()
         follow()
         if moved or (back and wanted):  # the page stands at its beginning when a view is opened
             to_section()
@@ -74,10 +77,15 @@ def changed(reading) -> None:
     """The drawing has been read anew: figures about it are out of date."""
     if reading is None:
         return
+    _outdate()
+    follow()
+
+
+def _outdate() -> None:
+    _s["version"] = _s["host"].version()
     for figure in _s["figures"]:
         if figure.follows:
             figure.stale = True
-    follow()
 
 
 def engine_changed() -> None:

@@ -67,6 +67,13 @@ globalThis.faults = (() => {
       Object.defineProperty(GPUAdapter.prototype, "limits", { ...plain, get });
       undone.push(() => { Object.defineProperty(GPUAdapter.prototype, "limits", plain); });
     },
+    // a compiler that takes ``ms`` longer for each kernel than for the one before
+    slow({ ms = 20 }) {
+      spoil("GPUDevice", "createComputePipelineAsync", 0, async (plain, given, calls) => {
+        await new Promise((done) => setTimeout(done, ms * calls));
+        return plain();
+      });
+    },
     // the device is destroyed right after submit number ``after`` + 1
     lost({ after = 0 }) {
       let device = null;

@@ -95,6 +95,18 @@ def recurrence(cells: int = CELLS) -> Lowered:
     return Lowered({"state": size, "push": 256}, sources, (), steps, controls, records, 4, 16)
 
 
+async def made_again(times: int) -> dict[str, Any]:
+    """Load the program as often, and close it: what was created of the device for each."""
+    import js
+
+    gpu, created = held["gpu"], list[dict[str, int]]()
+    for _ in range(times):
+        before = js.faults.created.to_py()
+        gpu.close(await gpu.load(recurrence(), {}))
+        created.append({name: now - before[name] for name, now in js.faults.created.to_py().items()})
+    return {"created": created}
+
+
 async def made(cells: int = CELLS) -> dict[str, Any]:
     """Load the program; how the compilation went on."""
     told: list[list[int]] = []
@@ -308,4 +320,5 @@ async def everything_after_a_loss() -> dict[str, Any]:
             reasons.append(str(error))
     gpu.close(program)
     gpu.close(program)
-    return {"reasons": reasons, "lost": gpu.lost, "memory": gpu.memory()}
+    kept = gpu._replay.pipelines.size + gpu._replay.layouts.size
+    return {"reasons": reasons, "lost": gpu.lost, "memory": gpu.memory(), "kept": kept}

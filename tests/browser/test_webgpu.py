@@ -105,6 +105,17 @@ def test_the_adapter_is_named_and_kernels_compiled_are_counted(fresh: GpuPage, r
     assert fresh.ask("made")["told"] == [[1, 2], [2, 2]]
 
 
+def test_a_shader_is_compiled_once_a_device(fresh: GpuPage) -> None:
+    fresh.spoil(("creates", {}))
+    fresh.ask("opened")
+    for compiled in (2, 0):  # on the device, and from then on
+        for created in fresh.ask("made_again", times=1 + (not compiled))["created"]:
+            assert created["createShaderModule"] == created["createComputePipelineAsync"] == compiled
+            assert created["createPipelineLayout"] == created["createBindGroupLayout"] == compiled  # of two kinds
+            assert created["createComputePipeline"] == 0
+            assert created["createBindGroup"] == 2
+
+
 def test_a_run_of_many_steps_gives_the_bits_of_many_runs(fresh: GpuPage) -> None:
     fresh.ask("opened")
     fresh.ask("made")
@@ -245,7 +256,7 @@ def lost(page: GpuPage, *faults: tuple[str, dict[str, Any]], patience: float = 3
     reason = page.ask("state")["lost"]
     assert found["reason"] == reason
     after = page.ask("everything_after_a_loss")
-    assert after == {"reasons": [reason] * 3, "lost": reason, "memory": [0, 0]}
+    assert after == {"reasons": [reason] * 3, "lost": reason, "memory": [0, 0], "kept": 0}
     return reason
 
 

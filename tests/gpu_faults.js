@@ -6,6 +6,8 @@ globalThis.faults = (() => {
   "use strict";
   const undone = [];
   const counts = { submits: 0, dispatches: 0, maps: 0 };
+  const created = {}; // by the name of the call: how often; and the bytes of all buffers
+  const compiled = []; // names of kernels, as often as they were compiled
   const never = () => new Promise(() => {});
 
   // Put ``make(plain)`` in place of a method.
@@ -47,6 +49,29 @@ globalThis.faults = (() => {
       wrap("GPUDevice", "createShaderModule", (plain) => function (descriptor) {
         const hit = !kernel || descriptor.label === kernel;
         return plain.call(this, hit ? { ...descriptor, code: `${descriptor.code}\nfn broken( {` } : descriptor);
+      });
+    },
+    // the kernel called ``kernel`` compiles, and computes something else: ``put`` stands where its text has ``find``
+    miscompiled({ kernel, find, put }) {
+      wrap("GPUDevice", "createShaderModule", (plain) => function (descriptor) {
+        if (descriptor.label !== kernel) return plain.call(this, descriptor);
+        const code = descriptor.code.replace(new RegExp(find, "g"), put);
+        if (code === descriptor.code) throw new Error(`${kernel} has no ${find}`);
+        return plain.call(this, { ...descriptor, code });
+      });
+    },
+    // the adapter grants ``bytes`` a buffer, and no more
+    limit({ bytes = 256 }) {
+      const plain = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "limits");
+      const get = () => ({ maxBufferSize: bytes, maxStorageBufferBindingSize: bytes });
+      Object.defineProperty(GPUAdapter.prototype, "limits", { ...plain, get });
+      undone.push(() => { Object.defineProperty(GPUAdapter.prototype, "limits", plain); });
+    },
+    // a compiler that takes ``ms`` longer for each kernel than for the one before
+    slow({ ms = 20 }) {
+      spoil("GPUDevice", "createComputePipelineAsync", 0, async (plain, given, calls) => {
+        await new Promise((done) => setTimeout(done, ms * calls));
+        return plain();
       });
     },
     // the device is destroyed right after submit number ``after`` + 1
@@ -116,10 +141,34 @@ globalThis.faults = (() => {
         spoil(type, method, 0, (plain) => { counts[name] += 1; return plain(); });
       }
     },
+    // nothing is wrong: counts every object that is made of a device in ``faults.created``, with the bytes of buffers
+    creates() {
+      for (const name of Object.keys(created)) delete created[name];
+      created.bytes = 0;
+      for (const name of Object.getOwnPropertyNames(GPUDevice.prototype).filter((one) => one.startsWith("create"))) {
+        created[name] = 0;
+        spoil("GPUDevice", name, 0, (plain, [given]) => {
+          created[name] += 1;
+          if (name === "createBuffer") created.bytes += given.size;
+          return plain();
+        });
+      }
+    },
+    // nothing is wrong: tells in ``faults.compiled`` which kernels were compiled
+    compiles() {
+      compiled.length = 0;
+      spoil("GPUDevice", "createComputePipelineAsync", 0, async (plain, [{ label }]) => {
+        const made = await plain();
+        compiled.push(label);
+        return made;
+      });
+    },
   };
 
   return {
     counts,
+    created,
+    compiled,
     inject(name, options = {}) { kinds[name](options); },
     undo() { while (undone.length) undone.pop()(); },
   };

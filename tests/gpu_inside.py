@@ -10,11 +10,13 @@ import time
 from typing import Any
 
 import handlens
+import handlens.offload
 import numpy as np
 from handlens.backends.webgpu import WebgpuBackend
 from handlens.backends.webgpu.browser_gpu import BrowserGpu
 from handlens.backends.webgpu.lowered import Dispatch, Lowered, Row, Source
 from handlens.errors import BackendError
+from handlens.plan import Plan
 from worker_arrays import answered, packed, run_plan
 
 held: dict[str, Any] = {}  # "gpu": the device of the last `opened`
@@ -48,9 +50,21 @@ async def state() -> dict[str, Any]:
     return found
 
 
-async def planned(plan: str, values: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Load a plan, upload, run once, fetch, close."""
-    return await run_plan(WebgpuBackend(held["gpu"]), plan, values, names)
+async def planned(
+    plan: str, values: dict[str, Any], names: list[str], variants: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Load a plan, upload, run once, fetch, close. ``variants``: op -> kernel, where it is not the usual one."""
+    return await run_plan(WebgpuBackend(held["gpu"], variants), plan, values, names)
+
+
+async def compiled(plans: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
+    """Load plans, each with its variants, and close them: the names of the kernels that were compiled for them."""
+    import js
+
+    for text, variants in plans:
+        backend = WebgpuBackend(held["gpu"], variants)
+        backend.close(await backend.load(Plan.from_json(text)))
+    return {"compiled": list(js.faults.compiled.to_py())}
 
 
 # A program without ops: a step adds a control value to a state that shrinks, in two dispatches, and records some of it.
@@ -81,6 +95,18 @@ def recurrence(cells: int = CELLS) -> Lowered:
     return Lowered({"state": size, "push": 256}, sources, (), steps, controls, records, 4, 16)
 
 
+async def made_again(times: int) -> dict[str, Any]:
+    """Load the program as often, and close it: what was created of the device for each."""
+    import js
+
+    gpu, created = held["gpu"], list[dict[str, int]]()
+    for _ in range(times):
+        before = js.faults.created.to_py()
+        gpu.close(await gpu.load(recurrence(), {}))
+        created.append({name: now - before[name] for name, now in js.faults.created.to_py().items()})
+    return {"created": created}
+
+
 async def made(cells: int = CELLS) -> dict[str, Any]:
     """Load the program; how the compilation went on."""
     told: list[list[int]] = []
@@ -106,6 +132,66 @@ async def predicted(nudges: list[float]) -> list[dict[str, Any]]:
         found.append({"logits": logits, "submits": js.faults.counts.submits - before, "left": sides[1].handed_over})
     sides[1].forget_programs()
     return found
+
+
+# A whole training, small enough for a software adapter: 4 images a step, and 2 in the last one of an epoch.
+IMAGES, BATCH = 102, 4
+
+
+def tiny() -> handlens.Sequential:
+    """A network with what training has: a convolution, a norm with running averages, dropout, a loss."""
+    head = [handlens.Flatten(), handlens.Dropout(0.1), handlens.Dense(3)]
+    return handlens.Sequential([handlens.Conv2D(2, 3), handlens.BatchNorm(), *head], (1, 5, 5), seed=4)
+
+
+async def fitted(model: handlens.Sequential, epochs: int, *callbacks: Any) -> Any:
+    """Train it on images of three kinds; its history."""
+    generator = np.random.default_rng(6)
+    labels = np.arange(IMAGES) % 3
+    images = generator.random((IMAGES, 1, 5, 5), np.float32) + labels[:, None, None, None].astype(np.float32) / 3
+    settings = {"batch_size": BATCH, "optimizer": handlens.optimizers.Adam(3e-3), "progress": False}
+    return await model.fit_async(images, labels, epochs=epochs, callbacks=callbacks, **settings)
+
+
+async def lasting(epochs: int) -> dict[str, Any]:
+    """Train so long: what had been made of the device, and what was held on it, at the end of each epoch."""
+    import js
+
+    model, marks, checks = tiny(), list[dict[str, Any]](), [0]
+    model.use(WebgpuBackend(held["gpu"]))
+    plain = handlens.offload.Probe.step
+
+    async def step(self: Any, *given: Any) -> Any:
+        checks[0] += 1
+        return await plain(self, *given)
+
+    def mark(event: Any, run: Any) -> None:
+        if event.kind == "epoch":
+            now = {"created": js.faults.created.to_py(), "counts": js.faults.counts.to_py(), "checks": checks[0]}
+            marks.append({**now, "memory": held["gpu"].memory(), "steps": run.step})
+
+    handlens.offload.Probe.step = step
+    try:
+        history = await fitted(model, epochs, mark)
+    finally:
+        handlens.offload.Probe.step = plain
+    model.forget_programs()
+    return {"marks": marks, "left": history.handed_over, "memory": held["gpu"].memory()}
+
+
+async def taught(epochs: int, patience: float = 30.0) -> dict[str, Any]:
+    """Open a device, whatever is wrong with it, and train on it: who computes in the end, why, and the losses of the
+    epochs beside NumPy's."""
+    if "plain" not in held:
+        held["plain"] = [row["loss"] for row in (await fitted(tiny(), epochs)).epochs]
+    model = tiny()
+    gpu = held["gpu"] = await BrowserGpu.open(patience)
+    model.use(WebgpuBackend(gpu))
+    history = await fitted(model, epochs)
+    losses = [row["loss"] for row in history.epochs]
+    found = {"backend": model.backend.name, "left": history.handed_over, "losses": losses, "expected": held["plain"]}
+    model.forget_programs()
+    return {**found, "memory": gpu.memory()}
 
 
 async def shared(size: int) -> dict[str, Any]:
@@ -234,4 +320,5 @@ async def everything_after_a_loss() -> dict[str, Any]:
             reasons.append(str(error))
     gpu.close(program)
     gpu.close(program)
-    return {"reasons": reasons, "lost": gpu.lost, "memory": gpu.memory()}
+    kept = gpu._replay.pipelines.size + gpu._replay.layouts.size
+    return {"reasons": reasons, "lost": gpu.lost, "memory": gpu.memory(), "kept": kept}

@@ -106,8 +106,10 @@ class RemoteProgram(Program):
 class RemoteBackend(Backend):
     """Stands for the backend that the worker's `planned` uses, so that one check serves every device."""
 
-    def __init__(self, page: GpuPage, name: str = "webgpu") -> None:
+    def __init__(self, page: GpuPage, name: str = "webgpu", chosen: Mapping[str, str] | None = None) -> None:
+        """``chosen``: op -> which of its kernels, where it is not the usual one."""
         self.page, self.name = page, name
+        self.more = {"variants": dict(chosen)} if chosen else {}
 
     def supports(self, plan: Plan) -> list[str]:
         return []
@@ -130,7 +132,7 @@ class RemoteBackend(Backend):
     async def fetch(self, program: Program, *names: str) -> dict[str, Array]:
         assert isinstance(program, RemoteProgram)
         values = {name: packed(value) for name, value in program.values.items()}
-        found = self.page.ask("planned", plan=program.plan.to_json(), values=values, names=names)
+        found = self.page.ask("planned", plan=program.plan.to_json(), values=values, names=names, **self.more)
         assert "reason" not in found, found["reason"]
         return {name: unpacked(value) for name, value in found.items()}
 

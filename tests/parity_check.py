@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from handlens.autodiff import backward
 from handlens.backends import Backend
@@ -65,19 +67,31 @@ def check_forward(case: Case, backend: Backend, limit: float, seed: int = 0) -> 
 
 def check_gradients(case: Case, backend: Backend, limit: float, seed: int = 0) -> None:
     """The gradients of a loss on top of the case, in one plan."""
-    results = []
-    for kind, chosen in (("float64", None), ("float32", backend)):
-        inputs, updates = draw(case, seed, kind)
-        graph, loss, wrt = with_loss(case, inputs, updates, kind)
-        declared = [n for n, t in graph.tensors.items() if t.role == "input"]
-        values = dict(zip(declared, [*inputs, *updates], strict=False))
-        if "target" in declared:
-            target = np.random.Generator(np.random.PCG64(seed + 1)).standard_normal(graph.shape("target"))
-            values["target"] = target.astype(kind)
-        made = backward(graph, loss, wrt)
-        found = run(graph, values, [loss, *made.values()], chosen)
-        results.append({name: found[tensor] for name, tensor in made.items()})
-    for name, value in results[0].items():
-        # Of a gradient the terms are not at hand; the largest value of the array is of their size or below it.
-        scale = np.full(value.shape, max(float(np.abs(value).max(initial=0.0)), 1e-3))
-        compare(results[1][name], value, scale, limit, f"{case.id} gradient of {name}, seed {seed}")
+    expected, found = gradients(case, seed), gradients(case, seed, backend)
+    terms = gradients(case, seed, absolute=True) if case.op in SUMS and "activation" not in case.attrs else None
+    for name, value in expected.items():
+        # Where the op is no sum of products, the terms are not at hand; the array's largest value is of their size.
+        scale = terms[name] if terms else np.full(value.shape, max(float(np.abs(value).max(initial=0.0)), 1e-3))
+        compare(found[name], value, scale, limit, f"{case.id} gradient of {name}, seed {seed}")
+
+
+def gradients(case: Case, seed: int, backend: Backend | None = None, absolute: bool = False) -> dict[str, np.ndarray]:
+    """The gradient of every input: in float64 with NumPy, in float32 on a backend.
+
+    absolute: instead the sum of the absolute terms of each. The op's outputs y, the loss's gradient 2 (y - target) / n
+    and the adjoints are sums of products: with absolute inputs and a target below zero all of them only add up.
+    """
+    kind = "float32" if backend else "float64"
+    inputs, updates = draw(case, seed, kind)
+    if absolute:
+        inputs = [np.abs(value) for value in inputs]
+        case = replace(case, attrs={k: abs(v) if k == "factor" else v for k, v in case.attrs.items()})
+    graph, loss, wrt = with_loss(case, inputs, updates, kind)
+    declared = [n for n, t in graph.tensors.items() if t.role == "input"]
+    values = dict(zip(declared, [*inputs, *updates], strict=False))
+    if "target" in declared:
+        drawn = np.random.Generator(np.random.PCG64(seed + 1)).standard_normal(graph.shape("target"))
+        values["target"] = (-np.abs(drawn) if absolute else drawn).astype(kind)
+    made = backward(graph, loss, wrt)
+    results = run(graph, values, [loss, *made.values()], backend)
+    return {name: results[tensor] for name, tensor in made.items()}

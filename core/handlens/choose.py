@@ -399,7 +399,7 @@ async def judge_training(
                 mine += (time.perf_counter() - began) / CHECK_EVERY if backend.works_ahead else 0.0
             finally:
                 side.close(program)
-        wrong = moved_otherwise(model.parameters, sides[1]["parameters"], sides[0]["parameters"])
+        wrong = moved_otherwise(model.parameters, sides[1], sides[0])
         if wrong:
             raise BackendError(wrong)
         for found in sides:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ SUBMIT_SECONDS = 0.016  # of one submit: a screen can be drawn in between
 RATE = 0.01  # learning rate of the step that is checked, on copies: large enough to be seen in float32
 LOSS_LIMIT, GRADIENT_LIMIT = 1e-4, 1e-3  # of the loss, and of the largest gradient of an array
 MOVE_LIMIT = 0.1  # of the length of a step
+NOISE = 1e-5  # of the largest gradient: less than this is what float32 rounds away
 
 
 @dataclass
@@ -253,15 +255,20 @@ def disagreement(training: Training, device: dict[str, Array], host: dict[str, A
         error = float(np.abs(mine - theirs).max(initial=0.0))
         if not error <= GRADIENT_LIMIT * scale + 1e-6:
             return f"the gradient of {name} differs from NumPy's by {error:.2g}, where its largest is {scale:.2g}"
-    return moved_otherwise(training.model.parameters, device["parameters"], host["parameters"])
+    return moved_otherwise(training.model.parameters, device, host)
 
 
-def moved_otherwise(start: Array, device: Array, host: Array) -> str:
-    """What is wrong with where a step has taken the parameters, as a whole; "" if nothing is.
+def moved_otherwise(start: Array, device: Mapping[str, Array], host: Mapping[str, Array]) -> str:
+    """What is wrong with where a step has taken the parameters from ``start``, as a whole; "" if nothing is.
 
-    Of single ones nothing can be asked: Adam takes a whole step also where a gradient is next to nothing.
+    device, host: "parameters" after the step, and its "gradients". Of single parameters nothing can be asked: Adam
+    takes a whole step also where a gradient is next to nothing. Those do not count whose gradient is what was rounded
+    away (of a bias before a batch norm it would be nought): they go anywhere, on either side.
     """
-    length, found = (float(np.linalg.norm(end - start)) for end in (host, device))
-    if not float(np.linalg.norm(device - host)) <= MOVE_LIMIT * length + 1e-6:
+    mine, theirs = (np.abs(side["gradients"]) for side in (device, host))
+    told = (theirs > NOISE * float(theirs.max(initial=0.0))) | ((theirs == 0) & (mine == 0))
+    moves = [side["parameters"][told] - start[told] for side in (device, host)]
+    found, length = (float(np.linalg.norm(move)) for move in moves)
+    if not float(np.linalg.norm(moves[0] - moves[1])) <= MOVE_LIMIT * length + 1e-6:
         return f"a step moves the parameters by {found:.2g}, and by {length:.2g} with NumPy"
     return ""

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from gpu_inside import CELLS
 from gpu_page import GpuPage, RemoteBackend
+from gpu_plans import plans_of_every_kernel
+from handlens.backends.webgpu.kernels import all_kernels
 from handlens.inside.explain import Lens
 from op_cases import CASES, DIFFERENTIABLE, Case
 from parity_check import check_forward, check_gradients
@@ -19,6 +21,8 @@ from playwright.sync_api import Browser
 from worker_arrays import unpacked
 
 FORWARD, BACKWARD = 1e-4, 1e-3
+# Across the borders of tiles, with padding, with strides; in wgpu all cases are held to both kernels.
+TILED = [c for c in CASES if c.note == "tiles" or c.id.startswith(("conv2d-3x5x9x10", "conv2d-1x2x3x7"))]
 PUSHES = [0.5, -1.25, 2.0, 0.125, 3.5, -0.75, 1.0, 0.0, 0.25, -2.5, 1.5, 0.375]
 
 
@@ -57,6 +61,21 @@ def test_gradients(case: Case, remote: RemoteBackend) -> None:
     check_gradients(case, remote, BACKWARD)
 
 
+@pytest.mark.parametrize("case", TILED, ids=lambda c: c.id)
+def test_forward_tiled(case: Case, remote: RemoteBackend) -> None:
+    """The kernels that go through workgroup memory, whichever this adapter would choose."""
+    check_forward(case, RemoteBackend(remote.page, chosen={case.op: "tiled"}), FORWARD)
+
+
+def test_chromiums_compiler_takes_every_kernel(fresh: GpuPage) -> None:
+    """Every file of WGSL, specialised for some plan, is compiled by Tint."""
+    fresh.spoil(("compiles", {}))
+    fresh.ask("opened")
+    plans = [(plan.to_json(), variants) for plan, variants in plans_of_every_kernel()]
+    assert set(fresh.ask("compiled", plans=plans)["compiled"]) == set(all_kernels())
+    assert fresh.ask("state")["memory"] == [0, 0]
+
+
 @pytest.mark.parametrize("name", ["digits", "cnn-small", "ann"])
 def test_every_number_is_the_sum_of_the_terms_shown(name: str, remote: RemoteBackend, mnist_dir: Path) -> None:
     model = explained.shipped(name)
@@ -84,6 +103,17 @@ def test_the_adapter_is_named_and_kernels_compiled_are_counted(fresh: GpuPage, r
     assert min(adapter["limits"]) >= 128 << 20
     report(f"WebGPU: {adapter['name']}{', in software' if adapter['software'] else ''}; limits {adapter['limits']}")
     assert fresh.ask("made")["told"] == [[1, 2], [2, 2]]
+
+
+def test_a_shader_is_compiled_once_a_device(fresh: GpuPage) -> None:
+    fresh.spoil(("creates", {}))
+    fresh.ask("opened")
+    for compiled in (2, 0):  # on the device, and from then on
+        for created in fresh.ask("made_again", times=1 + (not compiled))["created"]:
+            assert created["createShaderModule"] == created["createComputePipelineAsync"] == compiled
+            assert created["createPipelineLayout"] == created["createBindGroupLayout"] == compiled  # of two kinds
+            assert created["createComputePipeline"] == 0
+            assert created["createBindGroup"] == 2
 
 
 def test_a_run_of_many_steps_gives_the_bits_of_many_runs(fresh: GpuPage) -> None:
@@ -114,6 +144,23 @@ def test_a_run_is_one_submit_and_allocates_nothing(fresh: GpuPage) -> None:
     assert after["memory"] == before["memory"]
     # state, control tensor, 64 rows of control, three times 64 rows of records, what is read through
     assert after["memory"] == [7, 4 * CELLS + 256 + 64 * 4 + 3 * 64 * 16 + 4 * CELLS]
+
+
+def test_a_thousand_steps_of_a_training_make_nothing(fresh: GpuPage) -> None:
+    """After an epoch has been seen, with its checks: an encoder a submit, which WebGPU has no way around, and nothing
+    else; the same buffers of as many bytes are held, and none at the end."""
+    fresh.spoil(("count", {}), ("creates", {}))
+    fresh.ask("opened")
+    found = fresh.ask("lasting", epochs=40)
+    first, last = found["marks"][0], found["marks"][-1]
+    assert last["steps"] - first["steps"] >= 1000
+    assert last["checks"] - first["checks"] >= 20 + 39
+    made = {name: last["created"][name] - count for name, count in first["created"].items()}
+    submits = last["counts"]["submits"] - first["counts"]["submits"]
+    assert {name: count for name, count in made.items() if count} == {"createCommandEncoder": submits}
+    assert {tuple(mark["memory"]) for mark in found["marks"]} == {tuple(first["memory"])}
+    assert found["left"] == []
+    assert found["memory"] == [0, 0]
 
 
 def test_a_prediction_is_one_submit_and_follows_the_parameters(fresh: GpuPage) -> None:
@@ -209,7 +256,7 @@ def lost(page: GpuPage, *faults: tuple[str, dict[str, Any]], patience: float = 3
     reason = page.ask("state")["lost"]
     assert found["reason"] == reason
     after = page.ask("everything_after_a_loss")
-    assert after == {"reasons": [reason] * 3, "lost": reason, "memory": [0, 0]}
+    assert after == {"reasons": [reason] * 3, "lost": reason, "memory": [0, 0], "kept": 0}
     return reason
 
 
@@ -239,6 +286,34 @@ def test_memory_that_runs_out_while_running(fresh: GpuPage) -> None:
     # the eighth buffer is the one that is read through, made at the first read
     reason = lost(fresh, ("memory", {"after": 6}))
     assert reason == "the GPU was lost: it reported an error: not enough memory for this buffer"
+
+
+# What is wrong with a device on which a training of two epochs, of 26 steps each, is begun; and the reason given.
+# Reads are counted: those before and at the first check are right.
+ZEROS = {"kernel": "dense_dw", "find": r"let d([01]) = vec4f\(.*\);", "put": "let d$1 = vec4f();"}
+FAULTS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "lost": ("lost", {"after": 12}, "the GPU was lost"),
+    "gradients-zero": ("miscompiled", ZEROS, "the gradient of .* differs from NumPy's"),
+    "nan": ("values", {"how": "nan", "after": 10}, "not finite"),
+    "perturbed": ("values", {"how": "perturbed", "by": 0.03, "after": 10}, "with NumPy|differs from NumPy's"),
+    "silent": ("silent-map", {"after": 10}, "it has not answered for 3 s"),
+    "memory": ("memory", {"bytes": 2048}, r"no 0\.\d MB of memory on the GPU"),
+    "shader": ("shader", {"kernel": "adam"}, "the kernel adam does not compile"),
+    "limit": ("limit", {"bytes": 2048}, r"'\w+' of [\d,]+ bytes is larger than this adapter's limit of 2,048"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_training_survives(fault: str, fresh: GpuPage) -> None:
+    """It goes on with the compiled kernels from where it was last right; what it learns is what NumPy learns."""
+    kind, options, reason = FAULTS[fault]
+    fresh.spoil((kind, options))
+    found = fresh.ask("taught", epochs=2, patience=3.0 if fault == "silent" else 30.0)
+    (left,) = found["left"]
+    assert re.match(f"webgpu: .*({reason})", left), left
+    assert found["backend"] == "native"
+    np.testing.assert_allclose(found["losses"], found["expected"], rtol=2e-3)
+    assert found["memory"] == [0, 0]
 
 
 @pytest.mark.parametrize("how", ["zero", "nan", "perturbed"])

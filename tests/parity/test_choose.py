@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from typing import Any
@@ -103,6 +104,97 @@ def test_a_budget_that_is_spent_is_a_reason(webgpu: WebgpuBackend, images: np.nd
     assert not found.used
     assert "took longer than the 0 s that are given to it" in found.sentence()
     assert webgpu.device.memory() == held
+
+
+def test_golden_tensors_are_computed_once_a_device(
+    webgpu: WebgpuBackend, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is judged after that, reading or training, finds the verdict; what is judged again compiles nothing."""
+    backend, model, plain = WebgpuBackend(webgpu.device), architectures.build("linear"), choose.compared
+    compiled, golden, made = webgpu.device.device, list[Any](), list[str]()
+
+    async def compared(work: Any, *rest: Any) -> float:
+        golden.append(work)
+        return await plain(work, *rest)
+
+    def compile_one(label: str, **given: Any) -> Any:
+        made.append(label)
+        return create(label=label, **given)
+
+    create = compiled.create_compute_pipeline
+    monkeypatch.setattr(choose, "compared", compared)
+    monkeypatch.setattr(compiled, "create_compute_pipeline", compile_one, raising=False)
+    labels = np.arange(16, dtype=np.int32) % 10
+    for _ in range(2):
+        assert drive(judge_inference(model, images[:1], backend, PLENTY)).right
+        assert drive(judge_training(model, images, labels, Adam(1e-3), backend, 16, PLENTY)).right
+        first, made = made, []
+    assert len(golden) == 1
+    assert first == []  # of the second time
+
+
+class Slow(Spoilt):
+    """A device whose compiler takes its time for each kernel, as a browser's does: it goes on where nobody waits."""
+
+    waits = True
+
+    def __init__(self, device: Any, seconds: float) -> None:
+        super().__init__(device, 1.0)
+        self.seconds, self.compiled = seconds, dict[Any, Any]()
+
+    async def load(self, lowered: Any, shared: Any, progress: Any = None) -> int:
+        async def one() -> None:
+            await asyncio.sleep(self.seconds * len(self.compiled))
+
+        for source in lowered.sources:
+            if source not in self.compiled:
+                self.compiled[source] = asyncio.ensure_future(one())
+        await asyncio.gather(*(self.compiled[source] for source in lowered.sources))
+        return int(await self._device.load(lowered, shared, progress))
+
+
+def test_a_judgement_goes_on_from_what_is_compiled(webgpu: WebgpuBackend, images: np.ndarray) -> None:
+    """A slow compiler is compared in the end, though each judgement keeps to its time."""
+    backend, model = WebgpuBackend(Slow(webgpu.device, 0.15)), architectures.build("linear")  # type: ignore[arg-type]
+    said = []
+
+    async def judged() -> None:
+        while not said or (said[-1].late and len(said) < 30):
+            said.append(await judge_inference(model, images[:1], backend, 2.0))
+
+    asyncio.run(judged())
+    assert said[0].late and not said[0].used
+    assert re.fullmatch(
+        r"WebGPU is not used: preparing its kernels took longer than the 2 s that are given to it; "
+        "the next judgement goes on from there",
+        said[0].sentence(),
+    )
+    assert said[-1].right, said[-1].sentence()
+
+
+def test_kernels_that_do_not_compile_are_told_where_others_do(webgpu: WebgpuBackend, images: np.ndarray) -> None:
+    class Half(Spoilt):
+        async def load(self, lowered: Any, shared: Any, progress: Any = None) -> int:
+            if any("tiled" in source.name for source in lowered.sources):
+                raise BackendError("the kernel conv2d_tiled does not compile: too many registers")
+            return int(await self._device.load(lowered, shared, progress))
+
+    backend = WebgpuBackend(Half(webgpu.device, 1.0))  # type: ignore[arg-type]
+    found = drive(judge_inference(architectures.build("cnn-small"), images[:1], backend, PLENTY))
+    assert found.right
+    told = "(without kernels that fail: the kernel conv2d_tiled does not compile: too many registers)"
+    assert told in found.sentence()
+    assert backend.variants["inference"] == {}
+
+
+def test_what_checks_cost_while_it_trains_is_counted(
+    webgpu: WebgpuBackend, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "CHECK_EVERY", 1e-9)  # as many checks as make any device slower than any processor
+    model, labels = architectures.build("linear"), np.arange(16, dtype=np.int32) % 10
+    found = drive(judge_training(model, images, labels, Adam(1e-3), webgpu, 16, PLENTY))
+    assert found.right and not found.used
+    assert found.own > PLENTY
 
 
 def test_the_golden_network_meets_most_ops() -> None:

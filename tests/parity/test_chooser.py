@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -165,6 +166,34 @@ def test_a_gpu_has_to_beat_what_answers(
     used, said = asyncio.run(chooser.judge(model, np.zeros((1, 1, 28, 28), np.float32)))
     assert "x Compiled SIMD" in said, said
     assert used == (model.backend is webgpu) == (not said.endswith("not used."))
+
+
+def test_kernels_that_are_compiled_for_a_training_are_counted(
+    webgpu: Any, best_native: NativeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is judged, and on while it prepares where the GPU trains; nobody waits where the processor does."""
+    monkeypatch.setattr(backends, "_refused", {})
+    gpu = type(webgpu)(webgpu.device)
+    monkeypatch.setitem(backends._opened, "webgpu", gpu)
+    x, y = np.zeros((8, 1, 28, 28), np.float32), np.zeros(8, np.int32)
+    plain, seen = choose.judge_training, list[tuple[int, int]]()
+    for forced in ("webgpu", "native"):
+        model, chooser = architectures.build("linear"), Chooser()
+        asyncio.run(chooser.begin(model, forced))
+
+        async def judged(*given: Any, chooser: Chooser = chooser, forced: str = forced) -> Any:
+            assert chooser.progress == (0, 0)
+            found = await plain(*given)
+            seen.append(chooser.progress)
+            return replace(found, used=forced == "webgpu")
+
+        monkeypatch.setattr(choose, "judge_training", judged)
+        trainer, _ = asyncio.run(chooser.trainer(model, x, y, Adam(), 8))
+        assert (trainer is gpu) == (forced == "webgpu")
+        assert seen[-1][0] == seen[-1][1] > 0
+        told, chooser.progress = gpu.progress, (0, 0)
+        told(3, 7)
+        assert chooser.progress == ((3, 7) if forced == "webgpu" else (0, 0))
 
 
 def test_after_a_failure_the_kernels_take_over(best_native: NativeBackend) -> None:

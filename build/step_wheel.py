@@ -46,7 +46,8 @@ OUT = DIST / "wheel"
 HOST_OUT = DIST / "host-wheel"  # apart: what lies in OUT goes to the site
 LOCK_NAME = "pyodide-lock.json"
 # The one platform tag of Pyodide 0.27 that the lock-file tool accepts.
-TAGS = ("--python-tag", "cp312", "--abi-tag", "cp312", "--platform-tag", "emscripten_3_1_58_wasm32")
+PLATFORM = "emscripten_3_1_58_wasm32"
+TAGS = ("--python-tag", "cp312", "--abi-tag", "cp312", "--platform-tag", PLATFORM)
 SHIPPED = ("numpy", "handlens")
 ZIP_DATE = (2020, 1, 1, 0, 0, 0)
 
@@ -168,9 +169,12 @@ def build(folder: Path, *, compiled: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with scratch("wheel") as work:
         wheel = build_pure(work)
-        add_libraries(wheel, step_kernels.wasm_side())
+        libraries = list(step_kernels.wasm_side())
+        add_libraries(wheel, libraries)
         if compiled:
             wheel = compile_wheel(wheel)
+        elif libraries:
+            wheel = retag(wheel, [PLATFORM])
         lock = lock_by_tool(wheel) if compiled else lock_by_hand(wheel)
         made = Path(shutil.copy(wheel, folder / wheel.name))
     write_json(folder / LOCK_NAME, trim(lock, made))

@@ -31,7 +31,8 @@ TITLES = {"webgpu": "WebGPU", "native": "Compiled SIMD", "numpy": "NumPy"}
 BUDGET = 0.5  # s: all of one judgement
 LIMIT = 1e-3  # of the largest value of an array
 ROUNDS = 5
-WARM = 0.04  # s: to measure compiled kernels at full speed
+AT_START = 0.03  # s: for compiled kernels and NumPy, side by side, before the first answer
+AFTERWARDS = 0.08  # s: the same, after it, half of it for each: no turn is longer than a stroke can wait
 TICK = 5e-5  # s: half of what a browser's clock tells apart; nothing takes less
 SAMPLE = PROBE  # images of a step that is compared, and of the larger of two that tell how NumPy's time grows
 
@@ -300,29 +301,66 @@ async def judge_inference(
     return await verdict(backend, "inference", clock, judged(), before)
 
 
+async def judge_at_start(
+    model: Sequential, image: Array, backend: Backend, seconds: float = AT_START, rival: Backend | None = None
+) -> Verdict:
+    """Whether compiled kernels should answer from now on, told before the first answer: right on ``image``, and faster.
+
+    Golden tensors take longer, and follow after that answer (:func:`held_to_golden`). image: (1, C, H, W) float32.
+    seconds: for running both sides, preparing them left out. rival: by default NumPy.
+    """
+    clock, before, work = Clock(math.inf), rival or NumpyBackend(), inference(model, image)
+
+    async def judged() -> Judged:
+        (own, found), (theirs, expected) = await raced(work, (backend, before), seconds)
+        return worst(found, expected), own, theirs, ""
+
+    found = await verdict(backend, "inference", clock, judged(), before)
+    return replace(found, speed=2e-9 * work.plan.multiply_adds / found.own)
+
+
+async def held_to_golden(verdict: Verdict, backend: Backend) -> Verdict:
+    """The verdict of :func:`judge_at_start` once the backend was held to golden tensors too, forward and backward."""
+    try:
+        error = await proved(backend, Clock(math.inf))
+    except BackendError as failure:
+        return replace(verdict, used=False, reason=str(failure), ratio=math.nan)
+    if not error <= LIMIT:
+        reason = f"its results differ from NumPy's by {error:.0e} of the largest value"
+        return replace(verdict, used=False, reason=reason, error=error, ratio=math.nan)
+    return replace(verdict, error=max(verdict.error, error))
+
+
 async def measured(verdict: Verdict, model: Sequential, images: Array, backend: Backend) -> Verdict:
     """The verdict of compiled kernels with their speed on ``images`` by now, in GFLOP/s, and with NumPy's time over
-    theirs: the least of as many runs as fit into ``WARM`` seconds, half of it for each side."""
+    theirs, which decides whether they are used."""
     work = inference(model, images)
-    own, theirs = [await least(work, side, WARM / 2) for side in (backend, NumpyBackend())]
-    return replace(verdict, ratio=theirs / own, own=own, speed=2e-9 * work.plan.multiply_adds / own)
+    (own, _), (theirs, _) = await raced(work, (backend, NumpyBackend()), AFTERWARDS)
+    ratio = theirs / own
+    return replace(verdict, used=ratio > 1, ratio=ratio, own=own, speed=2e-9 * work.plan.multiply_adds / own)
 
 
-async def least(work: Work, backend: Backend, seconds: float) -> float:
-    """The least time of a run without reading back, on a backend that computes when it is told to."""
-    program = await loaded(work, backend, Clock(math.inf))
-    try:
-        best, count, clock = math.inf, 1, Clock(math.inf)
-        while best == math.inf or clock.spent < seconds:
-            began = time.perf_counter()
-            for _ in range(count):
-                backend.run(program)
-            spent = max(time.perf_counter() - began, TICK)
-            best = min(best, spent / count)
-            count = max(count, int(20 * TICK / best))  # so many that a browser's clock can tell their time
-        return best
-    finally:
-        backend.close(program)
+async def raced(work: Work, sides: tuple[Backend, ...], seconds: float) -> list[tuple[float, dict[str, Array]]]:
+    """For each side, which computes when it is told to: the least seconds of a run without reading back, and what it
+    gave. ``seconds`` are for all runs, in equal shares; one run of each there is in any case."""
+    results = []
+    for side in sides:
+        program = await loaded(work, side, Clock(math.inf))
+        try:
+            clock = Clock(seconds / len(sides))
+            found = await once(work, side, program)
+            best, count = clock.spent, 1
+            while clock.spent + count * best < clock.budget:
+                began = time.perf_counter()
+                for _ in range(count):
+                    side.run(program)
+                spent = max(time.perf_counter() - began, TICK)
+                best = min(best, spent / count)
+                count = max(count, int(20 * TICK / best))  # so many that a browser's clock can tell their time
+            results.append((max(best, TICK / count), found))
+        finally:
+            side.close(program)
+    return results
 
 
 def figure(value: float) -> str:

@@ -1,10 +1,14 @@
-"""What computes for a page: compiled kernels from the start where they are right and faster, a GPU once it has proved
-that it is faster still; for reading and for training apart. Every choice comes with the sentence that says why."""
+"""What computes for a page: compiled kernels from the start where they are right, and on where they are faster; a GPU
+once it has proved that it is faster still; for reading and for training apart. Every choice comes with a sentence that
+says why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -15,8 +19,8 @@ from .errors import BackendError
 from .graph import Array
 from .model import Sequential
 
-PATIENCE = 30.0  # s: of the judgement of kernels, or of a GPU that was asked for by name
-SOME = 4  # images that kernels are judged on: a drawing is read as one image or a few
+PATIENCE = 30.0  # s: of the judgement of a GPU that was asked for by name
+SOME = 4  # images that kernels are timed on after the first answer: a drawing is read as one image or a few
 
 
 class Chooser:
@@ -29,8 +33,10 @@ class Chooser:
         self.progress = (0, 0)
         self.late = False
         self._turn = object()  # of those who are told of compiled kernels; an earlier one's no longer count
-        self._kernels: Backend | None = None  # once they were found right and faster
+        self._kernels: Backend | None = None  # once they were found right
         self._verdict: Verdict | None = None
+        self._proved = False  # also on golden tensors
+        self._computed: WeakSet[Sequential] = WeakSet()  # the models that they compute
         self.said: str | None = None  # what there is to say of the compiled kernels
 
     @property
@@ -41,13 +47,15 @@ class Chooser:
     async def begin(self, model: Sequential, forced: str = "") -> str:
         """Have a model that was just loaded computed by the best that the processor runs; what there is to say of it.
 
-        The compiled kernels are judged once, on the first model. ``forced`` "numpy" leaves them out.
+        The compiled kernels are judged once, on the first model, in about 50 ms: they compute from then on if they are
+        right, and :meth:`measure_again` sees to the rest. ``forced`` "numpy" leaves them out.
         """
         self.forced = forced
         if self.said is None:
             self.said = await self._judge_kernels(model) if forced != "numpy" else ""
         if forced != "numpy" and model.backend.name == "numpy":
             model.use(self.cpu)
+            self._computed.add(model)
         return self.said
 
     async def _judge_kernels(self, model: Sequential) -> str:
@@ -55,28 +63,42 @@ class Chooser:
             native = backends.get("native")
         except BackendError:
             return f"{TITLES['native']} is not used: {backends.why_not('native')}."
-        images = some_images(model)
-        verdict = await choose.judge_inference(model, images, native, PATIENCE)  # NumPy takes the most of it
-        if verdict.used or (verdict.right and self.forced == "native"):
-            self._kernels, self._verdict = native, verdict
-            return await self._with_speed(model)
+        verdict = await choose.judge_at_start(model, some_images(model, 1), native)
+        if verdict.right:  # so short a race is no reason to leave them out
+            self._kernels, self._verdict = native, replace(verdict, used=True, reason="")
+            return self._sentence(self._verdict)
         backends.refuse("native", verdict.reason)  # nor does it take over from a GPU that fails
         return self._sentence(verdict)
 
-    async def _with_speed(self, model: Sequential) -> str:
-        assert self._kernels is not None and self._verdict is not None
-        try:
-            found = await choose.measured(self._verdict, model, some_images(model), self._kernels)
-        except BackendError:  # it was right before; what cannot be timed now is told without a speed
-            found = self._verdict
-        return self._sentence(found)
-
     async def measure_again(self, model: Sequential) -> str:
         """The compiled kernels' sentence with the speed that they have now: by their first answers a browser has
-        compiled them anew, and better."""
-        if self._kernels is not None:
-            self.said = await self._with_speed(model)
+        compiled them anew, and better. Before that they are held to golden tensors, once; where they fail, NumPy goes
+        on with everything that they computed. Where they are right but slower, it goes on with this model."""
+        if self._kernels is not None and await self._prove():
+            assert self._verdict is not None
+            with suppress(BackendError):  # it was right before; what cannot be timed now keeps the speed of the start
+                self._verdict = await choose.measured(self._verdict, model, some_images(model), self._kernels)
+            if not self._verdict.used and self.forced != "native" and model.backend is self._kernels:
+                model.use(backends.get("numpy"))
+            self.said = self._sentence(self._verdict)
         return self.said or ""
+
+    async def _prove(self) -> bool:
+        """Whether the kernels are right on golden tensors, forward and backward."""
+        if self._kernels is None or self._verdict is None or self._proved:
+            return self._proved
+        found = await choose.held_to_golden(self._verdict, self._kernels)
+        self._proved = found.right
+        if found.right:
+            self._verdict = found
+            return True
+        self._kernels = None
+        backends.refuse("native", found.reason)
+        self.said = self._sentence(found)
+        for model in self._computed:
+            if model.backend.name == "native":
+                model.use(self.cpu)
+        return False
 
     async def judge(self, model: Sequential, images: Array) -> tuple[bool, str]:
         """Hold a GPU against what answers so far, on images that were just read: whether it answers from now on, and
@@ -111,6 +133,7 @@ class Chooser:
     async def trainer(self, pupil: Sequential, x: Array, y: Array, optimizer: Any, batch: int) -> tuple[Backend, str]:
         """What is to train: a GPU if it is there and was right and faster at this very training, else the processor;
         and what there is to say. ``progress`` goes on while the GPU prepares the training itself."""
+        await self._prove()
         report = self._listen()
         try:
             gpu = await backends.open_webgpu()
@@ -133,6 +156,6 @@ class Chooser:
         return f"{sentence}."
 
 
-def some_images(model: Sequential) -> Array:
+def some_images(model: Sequential, count: int = SOME) -> Array:
     """Images that kernels are judged on: for speed it does not matter what they show."""
-    return np.random.Generator(np.random.PCG64(5)).random((SOME, *model.input_shape), np.float32)
+    return np.random.Generator(np.random.PCG64(5)).random((count, *model.input_shape), np.float32)

@@ -128,7 +128,7 @@ def test_what_stands_beside_a_kernel_and_another_size(inside: Any) -> None:
     inside.get("step-conv1").click()
     at(inside, "conv1 layer")
     inside.get("made").locator("> summary").click()
-    page.wait_for_function("document.querySelectorAll('[data-testid=made] figure').length === 8")
+    page.wait_for_function("document.querySelectorAll('[data-testid=made] figure').length === 9")
     assert "Nearest to" in inside.get("made").inner_text()
     inside.get("excited").locator("> summary").click()
     page.wait_for_function("document.querySelectorAll('[data-testid=excited] figure').length > 3", timeout=60_000)
@@ -190,11 +190,13 @@ def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reloa
     measured = desk.get("table-measured")
     measured.filter(has_text="test images,").wait_for(timeout=60_000)
     right = measured.inner_text()
+    address = page.url.partition("#")[2]
     desk.get("table-look").click()
     at(desk, "whole")
     page.evaluate("location.hash += '&layer=conv1&cell=3.4.5'")
     at(desk, "conv1 cell 3.4.5")
     shown = desk.get("equation").inner_text()
+    other = new_desk().open("#" + address, ready=False)  # the table elsewhere, while this page comes again
     page.reload()
     desk.ready()
     at(desk, "conv1 cell 3.4.5")
@@ -203,13 +205,18 @@ def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reloa
     desk.get("tab-table").click()
     at(desk, "table")
     assert changes.count() == 2
-    page.reload()
-    desk.ready()
-    at(desk, "table")
-    assert changes.count() == 2 and desk.get("table-kernel").input_value() == "4"
+    other.ready()
+    at(other, "table")
+    assert other.get("table-changes").locator("li").count() == 2 and other.get("table-kernel").input_value() == "4"
+    measured = other.get("table-measured")
     measured.filter(has_text="test images,").wait_for(timeout=60_000)
     assert measured.inner_text() == right
-    another_size_and_another_engine_leave_the_changes(desk)
+    another_size_and_another_engine_leave_the_changes(desk, lambda: the_class_asked_about_survives_a_reload(other))
+
+
+def the_class_asked_about_survives_a_reload(desk: Any) -> None:
+    """Back at the network itself, and why it did not answer 3."""
+    page = desk.page
     desk.get("table-own").click()
     page.wait_for_function("document.querySelector('[data-testid=table-free]').hidden")
     desk.get("tab-why").click()
@@ -224,8 +231,9 @@ def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reloa
     assert words.inner_text() == told and desk.get("why-target").input_value() == "3"
 
 
-def another_size_and_another_engine_leave_the_changes(desk: Any) -> None:
-    """The copy of a size that one asks for is not the one on the table, and a new engine is told what was done."""
+def another_size_and_another_engine_leave_the_changes(desk: Any, meanwhile: Callable[[], None]) -> None:
+    """The copy of a size that one asks for is not the one on the table, and a new engine is told what was done. That an
+    engine is gone is noticed by a silence of 15 seconds, which are used for what another page has to do `meanwhile`."""
     desk.get("sizes").locator("> summary").click()
     desk.get("side").fill("48")
     desk.get("feed-any").click()
@@ -235,6 +243,7 @@ def another_size_and_another_engine_leave_the_changes(desk: Any) -> None:
     changes.nth(2).wait_for()
     desk.page.evaluate("document.querySelector('script[type=py]').xworker.terminate()")
     desk.stroke([(5, 24), (6, 24)])
+    meanwhile()
     desk.page.wait_for_selector("html[data-engine=failed]", timeout=60_000)
     desk.get("again").click()
     desk.ready()

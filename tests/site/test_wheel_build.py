@@ -63,7 +63,11 @@ def modules(names: dict[str, bytes], suffix: str) -> set[str]:
 
 
 def test_uncompiled_wheel_holds_the_sources(pure: Path) -> None:
-    assert pure.name.endswith("-py3-none-any.whl")
+    libraries = [name for name in members(pure) if name.endswith(".wasm")]
+    tag = "py3-none-emscripten_3_1_58_wasm32" if libraries else "py3-none-any"  # what it holds runs nowhere else
+    assert pure.name.endswith(f"-{tag}.whl")
+    (about,) = [data.decode() for name, data in members(pure).items() if name.endswith(".dist-info/WHEEL")]
+    assert f"Tag: {tag}\n" in about and f"Root-Is-Purelib: {'false' if libraries else 'true'}\n" in about
     files = members(pure)
     expected = {path.relative_to(CORE).as_posix() for path in (*package_sources(), *wasm_side())}
     assert {name for name in files if ".dist-info/" not in name} == expected

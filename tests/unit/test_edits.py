@@ -17,6 +17,7 @@ DONE: list[edits.Edit] = [
     ("kernel", {"layer": "conv1", "kernel": 4, "name": "blur"}),
     ("pooling", {"layer": "pool1", "kind": "average"}),
     ("stride", {"layer": "conv1", "stride": 2}),
+    ("padding", {"layer": "conv1", "padding": "same"}),
     ("activation", {"layer": "relu1", "kind": "leaky_relu"}),
 ]
 
@@ -40,7 +41,9 @@ def test_what_has_no_such_form_is_not_written() -> None:
     assert edits.written([*DONE] * 50) == ""  # longer than an address should be
 
 
-@pytest.mark.parametrize("text", ["burn:conv1", "zero:conv1", "zero:conv1:x", "stride:conv1:2:3", "~", "weight:c:a:1"])
+@pytest.mark.parametrize(
+    "text", ["burn:conv1", "zero:conv1", "zero:conv1:x", "stride:conv1:2:3", "padding:conv1", "~", "weight:c:a:1"]
+)
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="is no edit"):
         edits.read(text)

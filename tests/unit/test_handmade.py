@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from handlens.errors import DataError
-from handlens.inside.handmade import HANDMADE, applied, kernel, nearest, resemblance, resemblances
+from handlens.inside.handmade import HANDMADE, applied, kernel, most_alike, nearest, resemblance, resemblances
 from unit.inside_tools import shipped
 
 
@@ -98,3 +98,17 @@ def test_the_kernels_of_a_layer_are_compared_one_by_one(name: str, layer: str) -
     assert found.shape == (*weights.shape[:2], len(HANDMADE)) and np.abs(found).max() <= 1
     for f, c in ((0, 0), (weights.shape[0] - 1, weights.shape[1] - 1)):
         np.testing.assert_allclose(found[f, c], list(resemblance(weights[f, c]).values()), atol=1e-12)
+
+
+def test_the_learned_kernels_that_resemble_one_made_by_hand_most() -> None:
+    model = shipped("cnn-small")
+    found = resemblances(model, "conv2")
+    made = list(HANDMADE).index("Sobel x")
+    best = most_alike(found, made, 4)
+    assert [abs(cosine) for _, _, cosine in best] == sorted(np.abs(found[:, :, made]).ravel(), reverse=True)[:4]
+    for kernel_number, channel, cosine in best:
+        assert resemblance(model._array("conv2.weight")[kernel_number, channel])["Sobel x"] == pytest.approx(cosine)
+    nothing = np.zeros((2, 3, len(HANDMADE)))
+    assert most_alike(nothing, 0) == []
+    nothing[1, 2, 0] = -0.5
+    assert most_alike(nothing, 0) == [(1, 2, -0.5)]

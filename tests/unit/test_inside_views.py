@@ -73,6 +73,37 @@ def test_channels_sum_and_bias_make_the_map(session: views.Session, name: str, l
     assert abs(last[0, row, column]) == np.abs(last).max()
 
 
+@pytest.mark.parametrize("layer", ["conv2.linear", "conv2", "dense1"])
+def test_full_colour_is_told_for_every_choice_of_the_legend(session: views.Session, layer: str) -> None:
+    model = session.model("cnn-small")
+    trace = model.trace(session.image()[None, None])
+    whole = ask(session, "maps", model="cnn-small")["peak"]
+    told = ask(session, "layer", model="cnn-small", layer=layer, number=3)
+    for part in ("inputs", "outputs"):
+        values, full = told[part]["values"], told[part]["full"]
+        np.testing.assert_array_equal(full["map"], np.abs(values).max(axis=(1, 2)))
+        assert full["layer"] == np.abs(values).max() == full["map"].max() and full["network"] == whole
+    if layer == "dense1":
+        weights = told["weight_full"]
+        np.testing.assert_array_equal(weights["map"], np.abs(model._array("dense1.weight")).max(axis=1))
+        assert weights["layer"] == weights["map"].max() <= weights["network"]
+    if layer != "conv2.linear":
+        return
+    kernels, names = told["kernel_full"], ("conv1", "conv2", "dense1")
+    np.testing.assert_array_equal(kernels["map"], np.abs(told["kernels"]).max(axis=(1, 2, 3)))
+    assert kernels["layer"] == kernels["map"].max() == told["kernel_peak"]
+    assert kernels["network"] == max(np.abs(model._array(f"{name}.weight")).max() for name in names)
+    between = told["between_full"]
+    np.testing.assert_allclose(between["map"], np.abs(told["between"]).max(axis=(1, 2)))
+    assert between["layer"] == between["map"].max() <= between["network"]
+    sums = trace["conv2.linear"][0] - model._array("conv2.bias")[:, None, None]
+    total = told["sum"]["full"]
+    assert total["map"][0] == np.abs(told["sum"]["values"]).max() and total["map"][0] <= total["layer"]
+    assert total["layer"] == pytest.approx(np.abs(sums).max(), rel=1e-5) and total["network"] >= whole
+    (after,) = told["onward"]
+    assert after["full"]["map"][0] == trace["conv2"][0, 3].max() and after["full"]["layer"] == trace["conv2"].max()
+
+
 def test_a_stride_and_padding_are_walked_as_the_convolution_walks_them() -> None:
     layers = [handlens.Conv2D(2, 3, strides=2, padding=((1, 0), (0, 2))), handlens.Flatten(), handlens.Dense(3)]
     model = handlens.Sequential(layers, (2, 8, 9), seed=4)
@@ -117,9 +148,10 @@ def test_pooling_is_told_both_ways(session: views.Session) -> None:
     assert told["average"] == pytest.approx(window.mean())
     assert told["winner"] == window.argmax() and told["count"] == 4
     assert told["maximum_map"]["values"].shape == told["average_map"]["values"].shape == (1, 13, 13)
-    assert told["left_over"] == [0, 0]
+    assert told["unread"] == {"rows": [], "columns": [], "lost": [0, 0], "cells": 0, "of": 26 * 26}
     # 11 x 11 under a 2 x 2 window that moves by 2: one row and one column are never read
-    assert ask(session, "cell", model="cnn-small", layer="pool2", index=[0, 0, 0])["left_over"] == [1, 1]
+    told = ask(session, "cell", model="cnn-small", layer="pool2", index=[0, 0, 0])["unread"]
+    assert told == {"rows": [[10, 1]], "columns": [[10, 1]], "lost": [1, 1], "cells": 21, "of": 121}
 
 
 def test_single_steps_add_up(session: views.Session) -> None:
@@ -184,6 +216,36 @@ def test_a_probabilitys_certificate_says_what_is_divided_by_what(session: views.
         neuron = ask(session, "certificate", model=model, layer=layer, index=[7])
         assert neuron["place"] == "number 8 (7)" and neuron["division"] is None
         assert "(" not in neuron["terms"][0]["place"]  # what it reads are no classes
+
+
+def test_a_batch_norms_certificate_says_where_its_scale_and_shift_come_from(session: views.Session) -> None:
+    told = ask(session, "certificate", model="digits", layer="bn2", index=[5, 3, 4])
+    state = session.model("digits").state_dict()
+    names = ("weight", "bias", "running_mean", "running_var")
+    gamma, beta, mean, variance = (float(state[f"bn2.{name}"][5]) for name in names)
+    line, (term,) = told["line"], told["terms"]
+    assert (line["gamma"], line["beta"], line["mean"], line["variance"]) == (gamma, beta, mean, variance)
+    assert line["deviation"] == pytest.approx((variance + line["epsilon"]) ** 0.5, rel=1e-12)
+    assert line["scale"] == gamma / line["deviation"] == term["weight"]
+    assert line["shift"] == beta - mean * line["scale"] == told["bias"]
+    assert term["value"] * line["scale"] + line["shift"] == pytest.approx(told["value"], abs=1e-5)
+    assert ask(session, "certificate", model="digits", layer="conv2", index=[5, 3, 4])["line"] is None
+
+
+def test_the_terms_of_a_maximum_lie_as_in_the_window_and_are_all_there() -> None:
+    layers = [handlens.MaxPool2D(4), handlens.Flatten(), handlens.Dense(3)]
+    model = handlens.Sequential(layers, (1, 28, 28), seed=0)
+    image = np.random.default_rng(2).random((28, 28), np.float32)
+    session = views.Session({"wide": model}, {"image": image, "prepared": None, "extent": None, "drawn": []})
+    told = ask(session, "certificate", model="wide", layer="pool1", index=[0, 2, 3])
+    places = [term["index"] for term in told["terms"]]
+    assert places == [[0, row, column] for row in range(8, 12) for column in range(12, 16)]  # 16, more than are usual
+    assert told["ordered"] == "as they lie in the window, row by row" and told["rest_count"] == 0
+    assert told["terms"][told["winner"]]["value"] == told["value"] == image[8:12, 12:16].max()
+    told = ask(session, "certificate", model="wide", layer="dense1", index=[1])
+    sizes = [abs(term["gives"]) for term in told["terms"]]
+    assert told["ordered"] == "the largest first" and sizes == sorted(sizes, reverse=True)
+    assert told["rest_count"] == 49 - 12
 
 
 def test_a_program_is_plain_numpy(session: views.Session) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handlens import backends
 from handlens.errors import DataError, ShapeError
-from handlens.inside.table import ACTIVATIONS, Measured, Table
+from handlens.inside.table import ACTIVATIONS, HeadError, Measured, Table
 from handlens.inside.wording import MINUS
 from handlens.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D, ReLU, Softmax
 from handlens.model import Sequential
@@ -134,6 +134,27 @@ def test_strides_change_where_the_rest_fits() -> None:
     assert all((state[k] == v).all() for k, v in table.model.state_dict().items())
 
 
+def test_padding_changes_where_the_rest_fits_and_is_refused_with_the_sizes_elsewhere() -> None:
+    table, x = Table(free()), np.random.default_rng(3).random((2, 2, 12, 12))
+    assert table.set_padding("conv1", "same") == "" and table.version == 0
+    assert table.set_padding("conv2", "same") == "conv2: padding valid to same"
+    assert table.model.trace(x)["conv2"].shape == (2, 5, 6, 6)
+    np.testing.assert_array_equal(table.model.predict(x), fresh(table.model).predict(x))
+    layers = [Conv2D(2, 3, padding=((1, 0), (0, 2))), GlobalAvgPool2D(), Dense(3)]
+    assert Table(Sequential(layers, (1, 6, 6), seed=0)).set_padding("conv1", "same") == (
+        "conv1: padding 1, 0, 0, 2 to same"
+    )
+    for name, layer, was, now, sizes in (
+        ("cnn-small", "conv1", "valid", "same", "16 maps of 6x6, 576 numbers, but dense1 has weights for the 400 of"),
+        ("digits", "conv4", "same", "valid", "64 maps of 3x3, 576 numbers, but dense1 has weights for the 1,024 of"),
+    ):
+        table = Table(shipped(name))
+        with pytest.raises(HeadError) as refused:
+            table.set_padding(layer, now)
+        assert str(refused.value).startswith(f"{layer}: padding {was} to {now} does not fit: it would leave {sizes} ")
+        assert table.changes == [] and table.version == 0
+
+
 @pytest.mark.parametrize(
     ("name", "layer", "stride", "now", "held"),
     [
@@ -171,6 +192,8 @@ def test_what_cannot_be_changed_is_named() -> None:
         (lambda: table.set_pooling("conv1", "max"), "only pooling layers"),
         (lambda: table.set_pooling("pool1", "median"), "max or average"),
         (lambda: table.set_stride("dense1", 2), "has no stride"),
+        (lambda: table.set_padding("pool1", "same"), "only convolutions can be padded"),
+        (lambda: table.set_padding("conv1", "full"), "valid or same"),
         (lambda: table.set_activation("conv1", "softmax"), "no activation is called"),
         (lambda: table.set_activation("flatten1", "relu"), "no activation to change"),
         (lambda: table.set_activation("dense1", "relu"), "scores of the classes"),
@@ -195,6 +218,7 @@ def test_undo_redo_and_reset_walk_the_list() -> None:
         lambda: table.set_weight("dense1", (2,), 0.125, "bias"),
         lambda: table.set_activation("conv1", "tanh"),
         lambda: table.set_stride("conv2", 2),
+        lambda: table.set_padding("conv1", "valid"),
         lambda: table.zero_kernel("conv1", 0),
     ):
         assert edit()
@@ -202,7 +226,7 @@ def test_undo_redo_and_reset_walk_the_list() -> None:
     words = table.changes
     assert words[0].startswith("conv2 kernel 2, channel 4, row 3, column 1: ") and words[0].endswith(" to 0.50")
     assert words[2] == "dense1 neuron 3, bias: 0.00 to 0.12" and words[3] == "relu1: activation ReLU to tanh"
-    for k in range(5, -1, -1):
+    for k in range(6, -1, -1):
         assert table.undoable == words[k] == table.undo() and table.redoable == words[k]
         np.testing.assert_array_equal(table.model.predict(x), seen[k])
     assert table.undo() == "" and table.changes == []

@@ -7,7 +7,8 @@ import time
 
 import pytest
 from handlens import backends
-from handlens.inside.timing import layer_times, layer_times_async
+from handlens.inside.anatomy import Anatomy
+from handlens.inside.timing import Times, layer_times, layer_times_async, row_times
 from unit.inside_tools import samples, shipped
 
 
@@ -29,6 +30,29 @@ def test_every_layer_has_a_time_or_a_place(name: str, backend: str) -> None:
     if name == "digits":
         assert found.inside["bn1"] == found.inside["relu1"] == "conv1" and found.inside["relu4"] == "conv4"
         assert ("pool1" in timed) == (backend == "numpy")
+
+
+def test_a_layer_of_two_rows_has_its_time_on_the_one_that_does_the_work() -> None:
+    rows = Anatomy(shipped("cnn-small")).rows
+    layers = {
+        "conv1": 0.5,
+        "pool1": None,
+        "conv2": 0.0,
+        "pool2": 0.25,
+        "flatten1": None,
+        "dense1": 0.1,
+        "softmax1": 0.2,
+    }
+    taken, held = row_times(Times("native", layers, {"pool1": "conv1", "flatten1": ""}, 1.0, 3), rows)
+    assert list(taken) == list(rows)
+    assert (taken["conv1.linear"], taken["conv1"], held["conv1"]) == (0.5, None, "conv1.linear")
+    assert (taken["pool1"], held["pool1"], taken["pool2"]) == (None, "conv1.linear", 0.25)
+    assert (taken["conv2.linear"], taken["conv2"], held["conv2"]) == (0.0, None, "conv2.linear")  # 0 is a time
+    assert (taken["flatten1"], held["flatten1"], held["input"]) == (None, "", "")
+    assert set(held) == {key for key, ms in taken.items() if ms is None}
+    unknown = Times("webgpu", dict.fromkeys(layers), {}, None, 0, "it does not tell")
+    taken, held = row_times(unknown, rows)
+    assert set(taken.values()) == {None} and set(held.values()) == {""}
 
 
 def test_a_layer_that_is_slow_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

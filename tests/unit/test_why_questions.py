@@ -56,7 +56,8 @@ def test_why_gives_the_maps_of_the_core() -> None:
     assert plain(found) and found["target"] == best and found["layer"] == "relu4" and found["refusal"] == ""
     np.testing.assert_allclose(found["saliency"], attribution.saliency(here.model("digits"), image, best), atol=1e-6)
     np.testing.assert_allclose(found["cam"], attribution.grad_cam(here.model("digits"), image, best), atol=1e-6)
-    assert set(found["methods"]) == {"saliency", "grad_cam", "occlusion"}
+    assert set(found["methods"]) == {"saliency", "signed", "grad_cam", "occlusion"}
+    assert all(method["rule"] and method["source"] for method in found["methods"].values())
     other = asked(why.why(here, "digits", target=3, layer="conv1"))
     np.testing.assert_allclose(other["cam"], attribution.grad_cam(here.model("digits"), image, 3, "conv1"), atol=1e-6)
     flat = asked(why.why(here, "ann", 2))
@@ -128,6 +129,15 @@ def test_hand_made_kernels_stand_beside_the_learned_ones() -> None:
     name, cosine = handmade.nearest(weights[4])
     assert beside["nearest"][4][0] == name and beside["nearest"][4][1] == pytest.approx(cosine)
     assert beside["cosines"] == pytest.approx(list(handmade.resemblance(weights[4]).values()))
+    assert plain(beside) and beside["channels"] == 16
+    np.testing.assert_array_equal(beside["learned"]["matrix"], weights[4])
+    np.testing.assert_allclose(beside["learned"]["map"], handmade.applied(weights[4], here.image()), atol=1e-6)
+    every = here.model("digits")._array("conv2.weight")
+    for k, kernel in enumerate(beside["kernels"]):
+        assert len(kernel["alike"]) == 3
+        for f, c, cosine in kernel["alike"]:
+            assert list(handmade.resemblance(every[f, c]).values())[k] == pytest.approx(cosine)
+    assert found["learned"] is None and found["channels"] == 0 and found["kernels"][0]["alike"] == []
     assert asked(why.hand_made(here, "digits", "conv1"))["size"] == [5, 5]
     with pytest.raises(DataError, match="32 kernels over 16 maps"):
         asked(why.hand_made(here, "digits", "conv2", 0, 16))

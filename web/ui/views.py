@@ -16,8 +16,8 @@ from ui import dom
 from ui.worker import EngineError
 
 # In the order of who needs whom.
-INSIDE = ("figures", "parts", "plate", "worth", "why", "kernels", "layer", "lens", "terms", "steps", "overview")
-INSIDE += ("certificate", "compare", "sizes", "operate", "view")
+INSIDE = ("figures", "parts", "cells", "plate", "arrow", "worth", "why", "kernels", "layer", "lens", "terms", "steps")
+INSIDE += ("overview", "certificate", "compare", "sizes", "laid", "operate", "view")
 ARTICLE = ("kit", "neurons", "images", "kernels", "layers", "view")
 
 # For each: the name in the address is the key; its module, its files beside the page, and its style sheets.
@@ -173,10 +173,11 @@ async def go(name: str, said: dict) -> None:
             link.setAttribute("aria-current", "page")
         else:
             link.removeAttribute("aria-current")
+    if before != name:
+        window.scrollTo(0, 0)  # before the view opens: it may lead on to a place of its own
     if name in _loaded:
         _loaded[name].open(said)
     if before != name:
-        window.scrollTo(0, 0)
         _state["host"].opened()
 
 

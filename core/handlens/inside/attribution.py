@@ -62,6 +62,8 @@ METHODS = {
         "Zeiler & Fergus, Visualizing and understanding convolutional networks, 2014",
     ),
 }
+# Of saliency's gradient also the sign is shown; it is no method of its own.
+SIGNED = ("g[h,w] = sum over c of d score / d x[c,h,w]", "the same gradient, its sign kept")
 
 
 # --- gradients: saliency and Grad-CAM

@@ -10,29 +10,21 @@ import numpy as np
 from ..graph import Array
 from .anatomy import TITLES, Anatomy, apply
 from .explain import Explanation, Lens
+from .geometry import peak, scales, windowed
 from .layerview import followers, head, pictured
 from .session import Answer, Session, question
-from .steps import Step
+from .steps import IN_PLACE, Step
 from .wording import number, place_of, written
 
 MOST_TERMS = 40  # of a neuron, written out; the others are summed
 CURVE = 121  # points of an activation's curve
 
 
-def peak(values: Array) -> float:
-    """The largest size; 0 for nothing."""
-    return float(np.abs(values).max(initial=0.0))
-
-
-def left_over(step: Step) -> list[int]:
-    """How many rows at the bottom and columns at the right, padding included, no window reaches."""
-    window = step.window
-    top, left, bottom, right = window.pads
-    sizes = (step.reads[1] + top + bottom, step.reads[2] + left + right)
-    return [
-        max(0, n - ((out - 1) * stride + k))
-        for n, out, stride, k in zip(sizes, window.out, window.strides, window.kernel, strict=True)
-    ]
+def drawn(lens: Lens, anatomy: Anatomy, key: str, number: int) -> Answer:
+    """A map of a layer, with what full colour stands for by each choice of the scale."""
+    values = lens.values(key)
+    one = values[number][None]
+    return {**pictured(one), "scales": scales(lens, anatomy, one, values)}
 
 
 def onward(lens: Lens, anatomy: Anatomy, key: str, index: Sequence[int]) -> list[Answer]:
@@ -53,18 +45,6 @@ def same_place(lens: Lens, step: Step, index: Sequence[int]) -> Answer:
     return {"name": step.key, "kind": step.kind, "title": TITLES[step.kind], "index": list(index), "value": value}
 
 
-def windowed(step: Step, made: Explanation) -> Answer:
-    """The geometry of the window over the source."""
-    return {
-        "window": list(made.details["window"]),
-        "kernel_size": list(made.details["kernel"]),
-        "strides": list(made.details["strides"]),
-        "pads": list(made.details["pads"]),
-        "left_over": left_over(step),
-        "out": list(step.shape[1:]),
-    }
-
-
 def convolution(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel: int) -> Answer:
     """The lens over one map of the source; ``channel`` -1 for the one that contributes most."""
     shape = (step.reads[0], *step.kernel)
@@ -74,7 +54,7 @@ def convolution(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, cha
     sums = np.asarray(made.details["channel_sums"])
     order = [int(c) for c in np.argsort(-np.abs(sums), kind="stable")]
     c = channel if 0 <= channel < step.reads[0] else order[0]
-    source, target = lens.values(step.source), lens.values(step.key)[made.index[0]]
+    source = lens.values(step.source)
     then = onward(lens, anatomy, step.key, made.index)
     found = {
         "channel": c,
@@ -82,7 +62,6 @@ def convolution(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, cha
         "kernel": kernel[c],
         "product": product[c],
         "outside": made.terms.outside.reshape(shape)[c].astype(np.float32),
-        "patch_peak": peak(source),
         "kernel_peak": peak(kernel),
         "product_peak": peak(product),
         "channel_sum": float(sums[c]),
@@ -92,9 +71,9 @@ def convolution(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, cha
         "sum": float(sums.sum()),
         "bias": made.bias,
         "has_bias": bool(made.details["bias"]),
-        "source_map": pictured(source[c][None]),
+        "source_map": drawn(lens, anatomy, step.source, c),
         "source_signed": bool(source.min() < 0),
-        "target_map": pictured(target[None]),
+        "target_map": drawn(lens, anatomy, step.key, made.index[0]),
         "onward": then,
         **windowed(step, made),
     }
@@ -124,32 +103,47 @@ def spoken_sum(found: Answer, step: Step, made: Explanation) -> str:
 
 
 def pooling(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel: int) -> Answer:
-    """Max and average pooling of the same window, whichever the network uses."""
-    source = lens.values(step.source)[made.index[0]]
+    """Max and average pooling of the same window, whichever the network uses. Both maps have one scale, so that equal
+    numbers look equal."""
+    maps, own = lens.values(step.source), made.index[0]
     attrs = {name: value for name, value in step.attrs.items() if name != "include_pad"}
-    both = {name: apply(f"{name}2d", [source[None, None]], attrs)[0, 0] for name in ("max_pool", "avg_pool")}
+    both = {name: apply(f"{name}2d", [maps[None]], attrs)[0] for name in ("max_pool", "avg_pool")}
     shape = made.details["kernel"]
     inside = np.where(made.terms.outside, -np.inf, made.terms.values)
     row, column = made.index[1:]
-    return {
-        "channel": made.index[0],
+    together = np.stack([both["max_pool"], both["avg_pool"]])
+    full = scales(lens, anatomy, together[:, own], together)
+    found = {
+        "channel": own,
         "patch": made.terms.values.reshape(shape),
         "outside": made.terms.outside.reshape(shape).astype(np.float32),
-        "patch_peak": peak(source),
         "winner": int(inside.argmax()),
+        "tied": [int(k) for k in np.flatnonzero(inside == inside.max())],
         "count": int(made.details["count"]),
-        "maximum": float(both["max_pool"][row, column]),
-        "average": float(both["avg_pool"][row, column]),
-        "maximum_map": pictured(both["max_pool"][None]),
-        "average_map": pictured(both["avg_pool"][None]),
-        "source_map": pictured(source[None]),
-        "source_signed": bool(source.min() < 0),
+        "maximum": float(both["max_pool"][own, row, column]),
+        "average": float(both["avg_pool"][own, row, column]),
+        "maximum_map": {**pictured(both["max_pool"][own][None]), "scales": full},
+        "average_map": {**pictured(both["avg_pool"][own][None]), "scales": full},
+        "source_map": drawn(lens, anatomy, step.source, own),
+        "source_signed": bool(maps.min() < 0),
         "onward": [],
         **windowed(step, made),
-        "spoken": spoken_window(made.terms.values.reshape(shape), 1, 0)
-        + f"largest {number(float(both['max_pool'][row, column]))}, mean {number(float(both['avg_pool'][row, column]))}"
-        + f", written to row {row + 1}, column {column + 1}",
     }
+    found["tie"] = tie(len(found["tied"]), found["count"])
+    found["spoken"] = (
+        spoken_window(found["patch"], 1, 0)
+        + f"largest {number(found['maximum'])}{', ' + found['tie'] if found['tie'] else ''}, "
+        + f"mean {number(found['average'])}, written to row {row + 1}, column {column + 1}"
+    )
+    return found
+
+
+def tie(equal: int, count: int) -> str:
+    """Which of several largest cells of a window wins; "" where one is the largest alone."""
+    if equal < 2:
+        return ""
+    which = f"all {count} are" if equal == count else f"{equal} are"
+    return f"{which} equally large: of those the first wins, row by row from the top left"
 
 
 def activation(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel: int) -> Answer:
@@ -193,15 +187,24 @@ def normalisation(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, c
 def copy(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel: int) -> Answer:
     """Flatten: which cell of which map this number of the list is; dropout: the same number."""
     place = [int(k) for k in made.terms.indices[0]]
-    found: Answer = {"origin": place, "onward": [], "vector": pictured(lens.values(step.key))}
+    found: Answer = {"origin": place, "onward": []}
+    said = f"number {made.index[0] + 1} of the list"
+    if step.kind == "flatten":
+        whole = lens.values(step.key)
+        found["vector"] = {**pictured(whole), "scales": scales(lens, anatomy, whole, whole)}
     if step.kind == "flatten" and len(place) == 3:
         c, row, column = place
         height, width = step.reads[1:]
         found |= {
-            "source_map": pictured(lens.values(step.source)[c][None]),
-            "formula": f"({c} · {height} + {row}) · {width} + {column} = {made.index[0]}",
+            "source_map": drawn(lens, anatomy, step.source, c),
+            "formula": f"({c} \u00b7 {height} + {row}) \u00b7 {width} + {column} = {made.index[0]}",
+            "counted": f"The rule counts from 0: index {made.index[0]}, of map {c}, row {row}, column {column}. "
+            f"Here everything is counted from 1: number {made.index[0] + 1}, {place_of(place)}.",
         }
-    found["spoken"] = f"number {made.index[0] + 1} of the list is {place_of(place)}: {number(made.value)}"
+        said += f", index {made.index[0]} when counted from 0,"
+    found["spoken"] = f"{said} is {place_of(place)}: {number(made.value)}"
+    if step.kind != "flatten":
+        found["spoken"] = f"{place_of(made.index)} passes unchanged: {number(made.value)}"
     return found
 
 
@@ -263,7 +266,7 @@ def whole_map(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, chann
     return {
         "count": int(made.details["count"]),
         "sum": float(made.terms.values.sum()),
-        "source_map": pictured(lens.values(step.source)[made.index[0]][None]),
+        "source_map": drawn(lens, anatomy, step.source, made.index[0]),
         "onward": [],
         "spoken": f"the mean of {made.details['count']} cells is {number(made.value)}",
     }
@@ -272,7 +275,7 @@ def whole_map(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, chann
 def pixel(lens: Lens, anatomy: Anatomy, step: Step, made: Explanation, channel: int) -> Answer:
     """A pixel of the image."""
     return {
-        "source_map": pictured(lens.values("input")),
+        "source_map": drawn(lens, anatomy, "input", made.index[0]),
         "onward": [],
         "spoken": f"pixel {place_of(made.index)}: {number(made.value)}",
     }
@@ -315,6 +318,11 @@ async def cell(
         "box": list(made.field),
         **VIEWS[step.kind](lens, anatomy, step, made, channel),
     }
+    if step.kind in IN_PLACE and len(step.shape) == 3:  # the cell keeps its place: both maps, to choose it on
+        found |= {
+            "source_map": drawn(lens, anatomy, step.source, inside[0]),
+            "target_map": drawn(lens, anatomy, step.key, inside[0]),
+        }
     found["footprint"] = session.footprint(made.field)
     found["spoken"] = found["spoken"][:1].upper() + found["spoken"][1:] + "."
     return found

@@ -56,6 +56,7 @@ FORMS: dict[str, tuple[Way, ...]] = {
     "kernel": (LAYER, ("kernel", str, int), ("name", joined, spaced), ("channel", str, int)),
     "pooling": (LAYER, ("kind", str, str)),
     "stride": (LAYER, ("stride", str, int)),
+    "padding": (LAYER, ("padding", str, str)),
     "activation": (LAYER, ("kind", str, str)),
 }
 OPTIONAL = ("parameter", "channel")

@@ -21,7 +21,7 @@ from ..graph import Array
 from ..model import Sequential
 from ..ops.window import pair
 
-__all__ = ["HANDMADE", "Handmade", "applied", "kernel", "nearest", "resemblance", "resemblances"]
+__all__ = ["HANDMADE", "Handmade", "applied", "kernel", "most_alike", "nearest", "resemblance", "resemblances"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,15 @@ def resemblances(model: Sequential, layer: str) -> Array:
     if min(size) < 3:
         return np.zeros((f, c, 0))
     return cosines(weights.reshape(f * c, *size)).reshape(f, c, -1)
+
+
+def most_alike(found: Array, made: int, count: int = 3) -> list[tuple[int, int, float]]:
+    """Of what :func:`resemblances` found, the matrices most alike to hand-made kernel number ``made``, whatever the
+    sign: kernel, channel and cosine, sign kept; none that has nothing in common with it."""
+    rows = found[:, :, made]
+    best = np.argsort(-np.abs(rows), axis=None, kind="stable")[:count]
+    places = [(int(f), int(c)) for f, c in zip(*np.unravel_index(best, rows.shape), strict=True)]
+    return [(f, c, float(rows[f, c])) for f, c in places if rows[f, c]]
 
 
 def cosines(matrices: Array) -> Array:

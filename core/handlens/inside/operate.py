@@ -22,8 +22,8 @@ from .jobs import alone
 from .layerview import as_maps
 from .session import Answer, Session, classes, question, weights_of
 from .slices import Progress
-from .table import POOLINGS, Change, HeadError, Measured, Table, maps_words
-from .timing import layer_times_async
+from .table import POOLINGS, Change, HeadError, Measured, Table, maps_words, padding_of
+from .timing import layer_times_async, row_times
 from .why import pixels
 
 __all__ = ["ablated", "any_size", "compared", "edited", "measured", "sized", "table", "times"]
@@ -66,9 +66,9 @@ async def table(session: Session, model: str, blank: bool = False) -> Answer:
 
     ``name``: under which the changed network is asked about. ``changes``: in words; ``edits``: the same for an address
     (:mod:`.edits`); ``undo``, ``redo``: what they would do, "" for nothing. ``layers``: what can be changed where:
-    pooling, stride, activation (None where there is none). ``before``, ``after``: the probabilities for the image
-    looked at (zeros where ``blank``), of ``classes``. ``free``: whether the network takes any size. ``offer``: whether
-    a copy that does could be changed as it was just refused.
+    pooling, stride, padding, activation (None where there is none). ``before``, ``after``: the probabilities for the
+    image looked at (zeros where ``blank``), of ``classes``. ``free``: whether the network takes any size. ``offer``:
+    whether a copy that does could be changed as it was just refused.
     """
     return await state(session, model, blank)
 
@@ -116,6 +116,7 @@ def changeable(found: Table, name: str) -> dict[str, Any]:
         "kind": type(layer).__name__,
         "pooling": pooling,
         "strides": strides,
+        "padding": padding_of(layer) if isinstance(layer, Conv2D) else None,
         "activation": activation,
     }
 
@@ -125,8 +126,8 @@ async def edited(session: Session, model: str, action: str, blank: bool = False,
     """Change one thing; the answer is that of ``table``, ``refused`` saying why where nothing was changed.
 
     action: weight (layer, index, value, parameter, joined), zero (layer, kernel), kernel (layer, kernel, name of a
-    hand-made one, channel), pooling (layer, kind), stride (layer, stride), activation (layer, kind), undo, redo, reset;
-    again (edits): from the original on everything that such a text says (:mod:`.edits`).
+    hand-made one, channel), pooling (layer, kind), stride (layer, stride), padding (layer, padding), activation (layer,
+    kind), undo, redo, reset; again (edits): from the original on everything that such a text says (:mod:`.edits`).
     """
     found = table_of(session, model)
     try:
@@ -159,6 +160,7 @@ def edit(session: Session, found: Table, action: str, arguments: dict[str, Any])
         "kernel": handmade_kernel,
         "pooling": found.set_pooling,
         "stride": found.set_stride,
+        "padding": found.set_padding,
         "activation": found.set_activation,
     }
     if action in steps:
@@ -280,11 +282,14 @@ async def times(session: Session, model: str) -> Answer:
     """Milliseconds of each layer for the image looked at, on the backend that computes the model.
 
     ``layers``: by name, None for one without a time of its own; ``inside``: whose time holds it, "" for nobody's;
-    ``total``: of the whole; ``why``: the reason where nothing can be told.
+    ``total``: of the whole; ``why``: the reason where nothing can be told. ``rows``: of each that
+    the page shows, name, ms and whose time holds it (:func:`.timing.row_times`).
     """
     net = session.model(model)
     found = await layer_times_async(net, session.image())
+    taken, held = row_times(found, session.anatomy(model).rows)
     answer: Answer = {"backend": found.backend, "layers": found.layers, "inside": found.inside}
+    answer |= {"rows": [{"name": key, "ms": ms, "held": held.get(key, "")} for key, ms in taken.items()]}
     return {**answer, "total": found.total, "rounds": found.rounds, "why": found.why}
 
 

@@ -41,9 +41,10 @@ from ..ops.window import pair
 from .slices import Progress, in_slices
 from .wording import MINUS
 
-__all__ = ["ACTIVATIONS", "POOLINGS", "Change", "Flip", "HeadError", "Measured", "Table"]
+__all__ = ["ACTIVATIONS", "PADDINGS", "POOLINGS", "Change", "Flip", "HeadError", "Measured", "Table"]
 
 POOLINGS: dict[str, type[MaxPool2D] | type[AvgPool2D]] = {"max": MaxPool2D, "average": AvgPool2D}
+PADDINGS = ("valid", "same")
 ACTIVATIONS = ("none", "relu", "leaky_relu", "sigmoid", "tanh")
 ACTIVATION_LAYERS: dict[str, type[Layer]] = {"relu": ReLU, "leaky_relu": LeakyReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 LEAK = 0.01  # of a leaky ReLU that is chosen here: Conv2D's and LeakyReLU's own default
@@ -281,6 +282,17 @@ class Table:
         words = f"{layer}: stride {by(old.strides)} to {by(new)}"
         return self._replace(old, type(old)(**{**old.config(), "strides": list(new)}), words)
 
+    def set_padding(self, layer: str, padding: str) -> str:
+        """Zeros around a convolution's input, one of PADDINGS: none, or as many as keep its size (divided by the
+        stride). ShapeError with one sentence where the rest would not fit, DataError for another layer or padding."""
+        old = self._layer(layer)
+        if not isinstance(old, Conv2D) or padding not in PADDINGS:
+            raise DataError(f'{old.label} and "{padding}": only convolutions can be padded, {" or ".join(PADDINGS)}')
+        if old.padding == padding:
+            return ""
+        words = f"{layer}: padding {padding_of(old)} to {padding}"
+        return self._replace(old, Conv2D(**{**old.config(), "padding": padding}), words)
+
     def set_activation(self, layer: str, kind: str) -> str:
         """Another activation, one of ACTIVATIONS: of a convolution or dense layer (its own, or that of the activation
         layer behind it and its norm), or of an activation layer. DataError where there is none to change."""
@@ -446,6 +458,14 @@ def activation_of(layer: Layer) -> str:
 def spoken(activation: str) -> str:
     """An activation's name as a person writes it."""
     return {"relu": "ReLU", "leaky_relu": "leaky ReLU"}.get(activation, activation)
+
+
+def padding_of(layer: Conv2D) -> str:
+    """The padding of a convolution in a word, or its pixels: "valid", "same", "1", "1, 0, 0, 2"."""
+    given = layer.padding
+    if isinstance(given, str | int):
+        return str(given)
+    return ", ".join(str(int(pixels)) for pixels in np.ravel(given))
 
 
 def by(strides: tuple[int, int]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,9 @@ from ..backends.numpy_backend import NumpyProgram
 from ..errors import BackendError
 from ..graph import Array
 from ..model import Sequential
-from .steps import one_image
+from .steps import Step, one_image
 
-__all__ = ["Times", "layer_times", "layer_times_async"]
+__all__ = ["Times", "layer_times", "layer_times_async", "row_times"]
 
 BUDGET = 0.05  # seconds for all rounds
 ROUNDS = 15
@@ -71,14 +71,15 @@ async def _layer_times(model: Sequential, x: Array, budget: float, cooperative: 
         backend.upload(program, "input", image)
         backend.prepare(program)
         calls = calls_of(model, program)
-        rounds, totals = await timed([run for _, run in calls], lambda: backend.run(program), budget, cooperative)
+        every = [*(run for _, run in calls), lambda: backend.run(program)]
+        rounds = await timed(every, budget, cooperative)
     finally:
         backend.close(program)
     found: dict[str, float | None] = dict.fromkeys(names)
     for k, (layer, _) in enumerate(calls):
         if layer in found:
             found[layer] = (found[layer] or 0.0) + 1e3 * statistics.median(taken[k] for taken in rounds)
-    total = 1e3 * statistics.median(totals)
+    total = 1e3 * statistics.median(taken[-1] for taken in rounds)
     return Times(backend.name, found, holders(model, found), total, len(rounds))
 
 
@@ -102,21 +103,15 @@ def calls_of(model: Sequential, program: Program) -> list[tuple[str, Callable[[]
     return [(made.layer, call(k)) for k, made in enumerate(program.lowered.steps)]
 
 
-async def timed(
-    calls: list[Callable[[], None]], whole: Callable[[], None], budget: float, cooperative: bool
-) -> tuple[list[list[float]], list[float]]:
-    """Seconds of each call, a list a round, and of the whole, one a round: at least one, more while there is time.
+async def timed(calls: list[Callable[[], None]], budget: float, cooperative: bool) -> list[list[float]]:
+    """Seconds of each call, a list a round: at least one, more while there is time. The last is the whole plan.
 
     No op of an inference plan writes over what it reads, so that each may be repeated until the clock can tell.
     """
-    whole()  # everything is in its place, and in the caches
+    calls[-1]()  # everything is in its place, and in the caches
     began, turns = time.perf_counter(), [1] * len(calls)
     rounds: list[list[float]] = []
-    totals: list[float] = []
     while not rounds or (len(rounds) < ROUNDS and time.perf_counter() - began < budget):
-        start = time.perf_counter()
-        whole()
-        totals.append(time.perf_counter() - start)
         taken = []
         for k, call in enumerate(calls):
             start = time.perf_counter()
@@ -128,7 +123,7 @@ async def timed(
         rounds.append(taken)
         if cooperative:
             await asyncio.sleep(0)
-    return rounds[1:] or rounds, totals  # the first was one turn each: too short for a coarse clock
+    return rounds[1:] or rounds  # the first was one turn each: too short for a coarse clock
 
 
 def holders(model: Sequential, found: dict[str, float | None]) -> dict[str, str]:
@@ -141,3 +136,19 @@ def holders(model: Sequential, found: dict[str, float | None]) -> dict[str, str]
         else:
             held[name] = last if name in computing else ""
     return held
+
+
+def row_times(found: Times, rows: Mapping[str, Step]) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Milliseconds of the rows that are shown, and for those without, the row whose time holds them, else "".
+
+    A layer with an activation of its own is two rows and one time: it stands on the first, which does the work.
+    """
+    first, taken, inside = dict[str, str](), dict[str, float | None](), dict[str, str]()
+    for key, step in rows.items():
+        first.setdefault(step.layer, key)
+        own = found.layers.get(step.layer) if first[step.layer] == key else None
+        taken[key] = own
+        if own is None:
+            timed = found.layers.get(step.layer) is not None
+            inside[key] = first[step.layer] if timed else first.get(found.inside.get(step.layer) or "?", "")
+    return taken, inside

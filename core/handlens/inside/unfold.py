@@ -30,6 +30,19 @@ def order_of(made: Explanation) -> Any:
     return np.argsort(-np.abs(contributions(made)), kind="stable")
 
 
+ORDERS = {"max_pool": "as they lie in the window, row by row"}  # of the terms, where it is not by their size
+
+
+def line_of(made: Explanation) -> Answer | None:
+    """How the straight line of a batch norm, ``scale * x + shift``, comes from what it has learned (gamma, beta) and
+    met while training (mean, variance): deviation = sqrt(variance + epsilon), scale = gamma / deviation, and shift =
+    beta - mean * scale. None for other kinds."""
+    if made.kind != "batch_norm":
+        return None
+    names = ("gamma", "beta", "mean", "variance", "epsilon", "deviation", "scale")
+    return {**{name: float(made.details[name]) for name in names}, "shift": made.bias}
+
+
 def named_place(anatomy: Anatomy, key: str, index: Sequence[int]) -> str:
     """A cell in words, with its class where the row's numbers are the classes: "number 8 (7)"."""
     words = place_of(index)
@@ -59,12 +72,13 @@ async def certificate(
     session: Session, model: str, layer: str, index: Sequence[int], most: int = MOST, blank: bool = False
 ) -> Answer:
     """How one number was made: its rule, its largest terms with the cells they come from, the rest as one sum; of a
-    softmax also the :func:`division`."""
+    softmax also the :func:`division`, of a batch norm the :func:`line_of`. A maximum has all cells of its window."""
     anatomy, lens = session.anatomy(model), await session.lens(model, blank)
     key = anatomy.row(layer)
     made = lens.explain(key, tuple(int(k) for k in index))
     terms, gives = made.terms, contributions(made)
     order = order_of(made)
+    most = len(order) if made.kind in ORDERS else most  # the others of a window are no "smaller terms", nor a sum
     shown, rest = order[:most], order[most:]
     weights = terms.weights
     field = made.field
@@ -88,6 +102,7 @@ async def certificate(
         "has_weights": weights is not None,
         "count": len(terms),
         "source": source,
+        "ordered": ORDERS.get(made.kind, "the largest first"),
         "terms": [
             {
                 "index": [int(k) for k in terms.indices[t]],
@@ -102,6 +117,7 @@ async def certificate(
         ],
         "peak": float(np.abs(gives).max(initial=0.0)),
         "division": division(made, place),
+        "line": line_of(made),
         "winner": int(made.details.get("winner", -1)),
         "rest_count": len(rest),
         "rest_sum": float(gives[rest].sum()),

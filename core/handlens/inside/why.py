@@ -46,8 +46,8 @@ async def why(session: Session, model: str, target: int = -1, layer: str = "") -
     """Saliency and Grad-CAM of a class (the most probable one for -1) for the image looked at.
 
     ``saliency``, ``signed``: (H, W). ``cam``: (H, W), ``coarse``: (P, Q) and ``weights``: (F,), of ``layer`` (the last
-    convolution by default); None, and ``refusal`` the reason, where the network has no maps. ``methods``: by name, what
-    each map is, in one line, and its source.
+    convolution by default); None, and ``refusal`` the reason, where the network has no maps. ``methods``: by name, also
+    of ``signed`` and of the map that :func:`occluded` makes, what it is, in one line, and its source.
     """
     net = session.model(model)
     refusal, chosen = "", ""
@@ -58,6 +58,7 @@ async def why(session: Session, model: str, target: int = -1, layer: str = "") -
             raise
         refusal = str(error)
     target = await top_class(session, model) if target < 0 else target
+    methods = {**attribution.METHODS, "signed": attribution.SIGNED}
     found = await sensitivity(session, net, chosen).of(session.image(), target)
     return {
         "target": found.target,
@@ -75,7 +76,7 @@ async def why(session: Session, model: str, target: int = -1, layer: str = "") -
             "signed": float(np.abs(found.signed).max()),
             "cam": float(np.abs(found.cam).max()) if chosen else 0.0,
         },
-        "methods": {name: {"rule": rule, "source": source} for name, (rule, source) in attribution.METHODS.items()},
+        "methods": {name: {"rule": rule, "source": source} for name, (rule, source) in methods.items()},
     }
 
 
@@ -226,13 +227,15 @@ def pixels(image: Array) -> Array:
 async def hand_made(session: Session, model: str = "", layer: str = "", kernel: int = -1, channel: int = 0) -> Answer:
     """The kernels made by hand, applied to the image looked at; with ``layer``, in its size and beside its kernels.
 
-    ``kernels``: a list of name, answers (what to), source, matrix (KH, KW), map (P, Q) over the image, and the largest
-    size in either (``matrix_peak``, ``peak``). ``nearest``: for
-    every kernel of the layer on ``channel``, the name of the nearest and the cosine, sign kept. ``cosines``: those of
-    kernel number ``kernel`` with each.
+    ``kernels``: a list of name, answers (what to), source, matrix (KH, KW), map (P, Q) over the image, the largest
+    size in either (``matrix_peak``, ``peak``), and ``alike``, the learned kernels that resemble it most. ``nearest``:
+    for every kernel of the layer on ``channel``, the name of the nearest and the cosine, sign kept. ``cosines``: those
+    of kernel number ``kernel`` with each. ``learned``: the matrix of that kernel for ``channel``, and the same of it;
+    None without. ``channels``: how many maps the kernels read.
     """
     image, size = session.image(), (3, 3)
     rows: Array = np.zeros((0, 0))
+    found, learned = np.zeros((0, 0, 0)), None
     if layer:
         net = session.model(model)
         found = handmade.resemblances(net, layer)
@@ -241,17 +244,24 @@ async def hand_made(session: Session, model: str = "", layer: str = "", kernel: 
         rows = found[:, channel]
         height, width = net.layout.shapes[f"{layer}.weight"][2:]
         size = (height, width) if min(height, width) >= 3 else size
+        if kernel >= 0:
+            learned = slid(np.asarray(net.parameter(f"{layer}.weight"))[kernel, channel], image)
     kernels = []
-    for name, made in handmade.HANDMADE.items():
-        matrix = handmade.kernel(name, size)
-        entry = {"name": name, "answers": made.answers, "source": made.source, "matrix": matrix}
-        over = handmade.applied(matrix, image)
-        peaks = {"matrix_peak": float(np.abs(matrix).max()), "peak": float(np.abs(over).max())}
-        kernels.append({**entry, "map": over, **peaks})
+    for k, (name, made) in enumerate(handmade.HANDMADE.items()):
+        entry = {"name": name, "answers": made.answers, "source": made.source}
+        alike = [list(one) for one in handmade.most_alike(found, k)] if found.size else []
+        kernels.append({**entry, **slid(handmade.kernel(name, size), image), "alike": alike})
     names = list(handmade.HANDMADE)
     best = [int(np.abs(row).argmax()) for row in rows] if rows.size else []
     shown: dict[str, Any] = {
         "nearest": [[names[k] if row[k] else "", float(row[k])] for row, k in zip(rows, best, strict=False)],
         "cosines": [float(cosine) for cosine in rows[kernel]] if rows.size and kernel >= 0 else [],
     }
-    return {"size": list(size), "kernels": kernels, **shown}
+    return {"size": list(size), "kernels": kernels, "learned": learned, "channels": found.shape[1], **shown}
+
+
+def slid(matrix: Array, image: Array) -> Answer:
+    """A kernel's matrix, its map over the image, and the largest size in either."""
+    over = handmade.applied(matrix, image)
+    peaks = {"matrix_peak": float(np.abs(matrix).max()), "peak": float(np.abs(over).max())}
+    return {"matrix": matrix, "map": over, **peaks}

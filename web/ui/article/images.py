@@ -28,11 +28,12 @@ class Counts(Figure):
         self.times.textContent = "Timing …"
         super().ask()
 
-    def ask(self) -> None:
+    def ask(self, aloud: bool = True) -> None:
+        """Any other change: counted only."""
         self.args["timed"] = False
         self.times.textContent = ""
         self.args["channels"] = 3 if self.args.pop("colour", self.args.get("channels") == 3) else 1
-        super().ask()
+        super().ask(aloud)
 
     def say(self, sentence: str) -> None:
         """A refusal takes the word of the timing away."""

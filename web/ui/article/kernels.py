@@ -7,6 +7,8 @@ from ui import dom
 from ui.article import kit
 from ui.article.kit import Figure, Map, number
 
+_still = window.matchMedia("(prefers-reduced-motion: reduce)")
+
 
 class Hadamard(Figure):
     """Patch, kernel and product, cell by cell."""
@@ -88,26 +90,41 @@ class Slide(Figure):
         self.row = dom.make("div", "", self.body, class_="hadamard")
         self.line = dom.make("p", "", self.body, class_="live-total")
         self.tale = dom.make("p", "", self.body, class_="tale", data_testid="tale")
-        self.args["step"], self.running, self.out = -1, False, 1
+        self.args["step"], self.running, self.walking, self.out = -1, False, False, 1
 
     def step(self, by: int) -> None:
+        """So many steps on, or the next row."""
         self.args["step"] = max(0, self.args["step"] + (by or self.out))
         self.ask()
 
     def toggle(self) -> None:
-        self.running = not self.running
-        self.play.textContent = "Pause" if self.running else "Play"
-        if self.running:
+        """Play or pause; where motion is not wanted each press is a step, as under the lens of Look inside."""
+        if _still.matches:
+            self.plays(False)
+            self.step(1)
+            return
+        self.plays(not self.running)
+        if not self.running:
+            self.ask()  # to hear where it stands
+        elif not self.walking:  # else the loop of the Play before still waits for its next step, and goes on
+            self.walking = True
             dom.run(self.walk())
 
+    def plays(self, yes: bool) -> None:
+        """What the button says."""
+        self.running = yes
+        self.play.textContent = "Pause" if yes else "Play"
+
     async def walk(self) -> None:
-        """A step at a time, for as long as somebody looks."""
-        calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches
-        while self.running and self.visible:
-            self.step(1)
-            await asyncio.sleep_ms(1000 if calm else 250)
-        self.running = False
-        self.play.textContent = "Play"
+        """A step at a time, for as long as somebody looks; nobody could listen so fast."""
+        try:
+            while self.running and self.visible:
+                self.args["step"] = max(0, self.args["step"] + 1)
+                self.ask(False)
+                await asyncio.sleep_ms(250)
+        finally:
+            self.walking = False
+            self.plays(False)
 
     def show(self, data) -> None:
         self.out = data.out
@@ -115,7 +132,7 @@ class Slide(Figure):
         size, pad, side = data.size, data.padding, data.image.shape[0]
         bordered = f", with a border of {pad}" if pad else ""
         self.image.paint(data.image, False, 1, 0, f"Your drawing, {size} × {size}{bordered}")
-        boxes = [(pad, pad, pad + size, pad + size, "sheet")] if pad else []
+        boxes = [(pad, pad, pad + size, pad + size, "paper-edge")] if pad else []
         for first, behind in data.gaps:
             boxes.append((pad + first, pad, pad + behind, pad + size, "left-over"))
             boxes.append((pad, pad + first, pad + size, pad + behind, "left-over"))
@@ -211,7 +228,7 @@ class Channels(Figure):
             before = Map(line, f"map {k + 1}", 96)
             grid = dom.make("div", "", line)
             self.rows.append(
-                (before, grid, Map(line, f"intermediate map {k + 1}", 96), dom.make("div", "", line, class_="share"))
+                (before, grid, Map(line, f"intermediate map {k + 1}", 96), dom.make("div", "", line, class_="counted"))
             )
         line = dom.make("div", "", self.body, class_="channel sum")
         self.sum, self.after = Map(line, "their sum and the bias", 96), Map(line, "after the ReLU", 96)

@@ -10,6 +10,7 @@ from ui import dom
 from ui.inside.figures import Figures, Grid
 
 MINUS, TIMES, THIN = "\u2212", "\u00d7", "\u202f"
+SETTLED = 400  # ms without another answer, after which one is spoken: a slider gives many
 
 
 def number(value, digits: int = 2) -> str:
@@ -73,7 +74,8 @@ class Figure:
 
     def __init__(self, root, asked) -> None:
         self.root, self.name, self.asked = root, root.getAttribute("data-live"), asked
-        self.args, self.data, self.stale, self.visible, self.live = {}, None, True, False, False
+        self.args, self.data, self.stale, self.visible = {}, None, True, False
+        self.live, self.wished = False, False
         self.body = dom.make("div", "", None, class_="live-body")
         self.root.insertBefore(self.body, root.querySelector("figcaption"))
         self.note = dom.make("p", "", root, class_="live-note")
@@ -95,9 +97,9 @@ class Figure:
         pictures = lambda: self.pictures() if self.data is not None else ""  # noqa: E731
         return Figures(self.body, title, pictures, self.name + "-figures")
 
-    def ask(self) -> None:
-        """The visitor has changed something."""
-        self.stale = True
+    def ask(self, aloud: bool = True) -> None:
+        """The visitor has changed something. `aloud`: a screen reader says the answer."""
+        self.stale, self.wished = True, aloud
         self.asked()
 
     def answered(self, data, live: bool) -> None:
@@ -106,6 +108,26 @@ class Figure:
         self.show(data)
         self.root.setAttribute("data-state", "live" if live else "example")
         self.say("" if live else "Python is on its way. Until it is here, this is an example.")
+        if live:
+            self.speak(self.spoken())
+
+    def refused(self, sentence: str) -> None:
+        """The core's sentence about what cannot be."""
+        self.say(sentence)
+        self.speak(sentence)
+
+    def spoken(self) -> str:
+        """What a screen reader says of the answer: the line in which the figure sums it up."""
+        line = self.body.querySelector(".live-total")
+        return line.textContent if line else ""
+
+    def speak(self, sentence: str) -> None:
+        """Once, if the visitor has asked for it and for nothing newer; what only follows the drawing says nothing."""
+        if self.stale or not self.wished:
+            return
+        self.wished = False
+        if sentence:
+            dom.speak(sentence, SETTLED)
 
     def say(self, sentence: str) -> None:
         """A sentence under the figure; an empty one takes it away."""

@@ -7,7 +7,7 @@ import asyncio
 
 from pyscript import document, fetch, window
 from pyscript.ffi import create_proxy
-from ui import dom
+from ui import dom, views
 from ui.article import images, kernels, layers, neurons
 from ui.worker import EngineError, EngineGoneError
 
@@ -42,13 +42,13 @@ def setup(host) -> None:
 
 def open(said: dict) -> None:
     """Show the text, at the section that the address names."""
-    _s["root"].hidden = False
+    back, _s["root"].hidden = bool(_s["root"].hidden), False
     wanted = said.get("at", "")
     moved = wanted != _s["at"]
     _s["at"] = wanted
     if _s["text"] == "here":
         follow()
-        if moved:
+        if moved or (back and wanted):  # the page stands at its beginning when a view is opened
             to_section()
     elif _s["text"] == "none":
         _s["text"] = "coming"
@@ -140,15 +140,19 @@ def _links(text) -> None:
             dom.listen(link, "click", _follower(address[len(PREFIX) + 1 :]))
         elif address.startswith("../index.html#"):
             link.setAttribute("href", address[len("../index.html") :])
+            dom.listen(link, "click", _follower(address[len("../index.html#") :], True))
 
 
-def _follower(name: str):
-    """A click keeps the drawing in the address, which the plain link would not."""
+def _follower(name: str, view: bool = False):
+    """A click keeps model and drawing, which the plain link would not. `view`: another view is meant, no section."""
 
     def clicked(event) -> None:
         if event.ctrlKey or event.metaKey or event.shiftKey or event.button:
             return
         event.preventDefault()
+        if view:
+            views.navigate(name, {})
+            return
         _s["at"] = name
         _s["host"].remember(True)
         to_section()
@@ -238,7 +242,7 @@ async def _follow() -> None:
             try:
                 data = await host.ask("article", figure=figure.name, arguments=figure.args, blank=blank)
             except EngineError as error:
-                figure.say(str(error).split("Error: ", 1)[-1])
+                figure.refused(str(error).split("Error: ", 1)[-1])
                 continue
             figure.answered(data, True)
             if figure.follows and blank:

@@ -1,11 +1,24 @@
 """The birth certificate of a number: how it was made, term by term, one layer below the other, down to the ink."""
 
+import json
+
 from pyscript import window
 from ui import dom
-from ui.inside import parts
+from ui.inside import cells, parts
+from ui.inside.figures import line, pour
 from ui.worker import EngineError
 
 MOST, ALL = 12, 4000  # terms written out at first, and when all are asked for
+A_PART = 60  # terms read at a time: what is written in a turn
+A_FEW = 4  # levels written in a turn
+FRAME = (
+    '<h4 class="level-title" tabindex="-1"></h4><p class="rule"></p><p class="words"></p><ul class="made-line"></ul>'
+    '<div class="scroll terms" tabindex="0" role="group"></div>'
+    '<p class="level-actions"><button type="button" class="button outlined" data-copy="yes" '
+    'data-testid="copy-{}">Copy as NumPy</button><code></code></p>'
+    '<div class="program" hidden><p class="words" role="status"></p>'
+    '<textarea readonly rows="8" aria-label="Program that prints this number"></textarea></div>'
+)
 
 
 class Certificate:
@@ -23,8 +36,10 @@ class Certificate:
         )
         dom.listen(close, "click", lambda event: self.close())
         self.levels = dom.make("ol", "", self.box, class_="levels")
-        self.path, self.answers, self.all, self.model = [], [], set(), ""
-        self.fresh, self.came_from, self.refused = False, None, ""
+        self.path, self.all, self.model = [], set(), ""
+        self.fresh, self.came_from, self.came_of, self.refused = False, None, "", ""
+        self.lost = False  # the keyboard could not go back to where it came from: it is gone
+        self.version, self.unfolding = 0, -1  # of what is written; the level whose terms were all asked for
         dom.listen(self.levels, "click", self._click)
 
     def read(self, text: str) -> None:
@@ -34,7 +49,8 @@ class Certificate:
             layer, _, index = part.partition(":")
             self.path.append((layer, parts.parsed(index)))
         if self.host.asked:
-            self.fresh, self.came_from = True, window.document.activeElement
+            self.fresh = True
+            self._comes()
 
     def written(self) -> str:
         """The path for an address."""
@@ -43,13 +59,19 @@ class Certificate:
     def open(self, layer: str, index) -> None:
         """Begin with a number."""
         self.path, self.all = [(layer, list(index))], set()
-        self.came_from = window.document.activeElement
+        self._comes()
         self.fresh = True
         self.changed()
+
+    def _comes(self) -> None:
+        """From where the keyboard was, and comes back to when this is closed."""
+        self.came_from = window.document.activeElement
+        self.came_of = (self.came_from.getAttribute("data-cell") or "") if self.came_from else ""
 
     def deeper(self, level: int, layer: str, index) -> None:
         """One of the terms of a level: it stands below it."""
         self.path = self.path[: level + 1] + [(layer, list(index))]  # noqa: RUF005
+        self.all = {one for one in self.all if one <= level}
         self.fresh = True
         self.changed()
 
@@ -71,37 +93,78 @@ class Certificate:
         self.changed()
 
     def _gone(self) -> None:
-        if self.came_from is not None and self.came_from.isConnected:
-            window.early.focus(self.came_from)
+        where = cells.like(self.came_from, self.came_of, self.box.parentElement)
+        self.lost = where is None or not where.isConnected
+        if not self.lost:
+            window.early.focus(where)
 
     async def update(self, model: str, blank: bool):
         """Ask for every level again; gives the deepest answer, or None."""
         self.box.hidden, self.model, self.refused = not self.path, model, ""
+        self.version += 1
         if not self.path:
             self.levels.replaceChildren()
             return None
-        answers = []
-        for level, (layer, index) in enumerate(list(self.path)):
+        answers, path = [], list(self.path)  # which may change while one asks, and is then followed anew
+        for level, (layer, index) in enumerate(path):
             most = ALL if level in self.all else MOST
             about = {"model": model, "layer": layer, "index": index, "most": most, "blank": blank}
             try:
                 answers.append(await self.host.ask("certificate", **about))
             except EngineError:  # another network has been chosen, or the address names what no network has
-                self._cut(level, model)
+                if self.path[: level + 1] == path[: level + 1]:
+                    self._cut(level, model)
                 break
-        self.answers = answers
         if not answers:
             return None
-        deepest = len(answers) - 1
-        self.levels.innerHTML = "".join([_level(k, answer, self.path, deepest) for k, answer in enumerate(answers)])
-        if self.fresh:
+        for level, answer in enumerate(answers):
+            item = self._item(level, parts.address(*path[level]))
+            _head(item, answer, f"{model} {self.host.version()}")
+            await self._terms(item, level, answer, path[level + 1] if level + 1 < len(answers) else None)
+            if level % A_FEW == A_FEW - 1:
+                await dom.turn()
+        while self.levels.children.length > len(answers):
+            self.levels.lastElementChild.remove()
+        if self.fresh and path == self.path:
             self.fresh = False
-            title = self.levels.querySelector(f'[data-level="{deepest}"] .level-title')
-            if title:
-                window.early.focus(title)
-                title.scrollIntoView(window.JSON.parse('{"block": "nearest"}'))
+            title = self.levels.lastElementChild.querySelector(".level-title")
+            window.early.focus(title)
+            title.scrollIntoView(window.JSON.parse('{"block": "nearest"}'))
             self.host.say(answers[-1].spoken, 150)
         return answers[-1]
+
+    def _item(self, level: int, address: str):
+        """The element of a level: the one that stands there, if it is of the same number. What has the keyboard keeps
+        it so, whatever is drawn."""
+        items = self.levels.children
+        if level < items.length and items[level].getAttribute("data-of") == address:
+            return items[level]
+        while items.length > level:
+            self.levels.lastElementChild.remove()
+        item = dom.make("li", "", self.levels, data_level=level, data_testid=f"level-{level}", data_of=address)
+        item.innerHTML = FRAME.format(level)
+        return item
+
+    async def _terms(self, item, level: int, answer, chosen) -> None:
+        """The table of a level, of which the term `chosen` is unfolded below. Where it is long, it is written while the
+        page already goes on."""
+        box = item.querySelector(".terms")
+        box.hidden = not answer.count
+        if box.hidden:
+            return
+        if box.getAttribute("aria-label") != f"Terms of {answer.layer}":
+            box.setAttribute("aria-label", f"Terms of {answer.layer}")
+        box.setAttribute("data-long", "yes" if answer.terms.length > A_PART else "no")
+        version = self.version
+        lines, caption = _lines(answer, chosen), f"Terms, {answer.ordered}"
+        written = pour(box, _heads(answer), lines, caption, lambda: version == self.version and item.isConnected)
+        if answer.terms.length > MOST:
+            dom.run(written)
+        else:
+            await written
+        if level == self.unfolding:
+            self.unfolding = -1
+            self.host.say(f"All {parts.many(answer.count, 'term')}, {answer.ordered}.", 150)
 
     def _cut(self, level: int, model: str) -> None:
         """What this network does not have is folded up again, with all that stood below it."""
@@ -123,6 +186,7 @@ class Certificate:
             self.deeper(level, layer, parts.parsed(index))
         elif button.hasAttribute("data-all"):
             self.all.add(level)
+            self.unfolding = level
             self.changed()
         elif button.hasAttribute("data-copy"):
             dom.run(self._copy(level))
@@ -149,60 +213,85 @@ class Certificate:
         host.say(words)
 
 
-def _level(level: int, answer, path, deepest: int) -> str:
-    """Mark-up of one level."""
-    number = _fine(answer.value)
-    chosen = path[level + 1] if level < deepest else None
-    rows = [_term(answer, term, k, chosen) for k, term in enumerate(answer.terms)]
+def _head(item, answer, drawn: str) -> None:
+    """What stands above the terms of a level, and the program, which is of one drawing."""
+    field = f"It sees {answer.box_words} of the 28 \u00d7 28."
+    for name, text in (
+        (".level-title", f"{answer.layer}, {answer.place}: <b>{_fine(answer.value)}</b>"),
+        (".rule", _safe(answer.rule)),
+        (".words", field + _ink(answer)),
+        (".made-line", _line(answer.line) if answer.line else ""),
+        ("code", answer.python),
+    ):
+        element = item.querySelector(name)
+        if element.innerHTML != text:
+            element.innerHTML = text
+    if item.getAttribute("data-drawn") != drawn:
+        item.setAttribute("data-drawn", drawn)
+        item.querySelector(".program").hidden = True
+
+
+def _line(found) -> str:
+    """How the scale and the shift of a batch norm came about."""
+    deviation, scale = _fine(found.deviation), _fine(found.scale)
+    mean = _fine(found.mean) if found.mean >= 0 else f"({_fine(found.mean)})"
+    return (
+        f"<li>deviation = \u221a(variance + epsilon) = \u221a({_fine(found.variance)} + {_fine(found.epsilon)}) = "
+        f"{deviation}</li>"
+        f"<li>scale = gamma \u00f7 deviation = {_fine(found.gamma)} \u00f7 {deviation} = {scale}</li>"
+        f"<li>shift = beta {parts.MINUS} mean \u00d7 scale = {_fine(found.beta)} {parts.MINUS} {mean} \u00d7 {scale} = "
+        f"{_fine(found.shift)}</li>"
+    )
+
+
+def _heads(answer) -> tuple:
+    if answer.kind == "softmax":
+        return ("Made of", "value", "", f"{parts.MINUS} largest", "exponential")
+    if not answer.has_weights:
+        return ("Made of", "", "", "", "value")
+    return ("Made of", "value", "", "scale" if answer.line else "weight", "product")
+
+
+def _lines(answer, chosen):
+    """The terms, some at a time across to here, then what is added to them, and what that makes."""
+    terms = answer.terms
+    for first in range(0, terms.length, A_PART):
+        some = json.loads(window.JSON.stringify(terms.slice(first, first + A_PART)))
+        for k, term in enumerate(some):
+            yield line(_term(answer, term, first + k, chosen))
+    rows = []
     if answer.rest_count:
         words = parts.many(answer.rest_count, "smaller term")
         more = f'<button type="button" class="num" data-all="yes">and {words}</button>'
         rows.append((more, "", "", "", parts.signed(answer.rest_sum, 4)))
     if answer.has_bias:
-        rows.append(("bias", "", "", "", parts.signed(answer.bias, 4)))
+        rows.append(("shift" if answer.line else "bias", "", "", "", parts.signed(answer.bias, 4)))
     if answer.additive:
         rows.append(("<b>sum</b>", "", "", "", f"<b>{parts.signed(answer.total, 4)}</b>"))
     if answer.kind == "softmax":
         rows += _divided(answer)
-        heads = ("Made of", "value", "", f"{parts.MINUS} largest", "exponential")
-    else:
-        gives = "product" if answer.has_weights else "value"
-        heads = ("Made of", "value", "", "weight" if answer.has_weights else "", gives)
-    table = parts.table(heads, rows, "Terms, the largest first") if rows else ""
-    field = f"It sees {answer.box_words} of the 28 \u00d7 28."
-    ink = _ink(answer)
-    return (
-        f'<li data-level="{level}" data-testid="level-{level}"><h4 class="level-title" tabindex="-1">'
-        f"{answer.layer}, {answer.place}: <b>{number}</b></h4>"
-        f'<p class="rule">{_safe(answer.rule)}</p><p class="words">{field}{ink}</p>'
-        f'<div class="scroll terms" tabindex="0" role="group" aria-label="Terms of {answer.layer}">{table}</div>'
-        '<p class="level-actions"><button type="button" class="button outlined" data-copy="yes" '
-        f'data-testid="copy-{level}">Copy as NumPy</button><code>{answer.python}</code></p>'
-        '<div class="program" hidden><p class="words" role="status"></p>'
-        f'<textarea readonly rows="8" aria-label="Program that prints this number"></textarea></div></li>'
-    )
+    for row in rows:
+        yield line(row)
 
 
-def _term(answer, term, place: int, chosen) -> tuple:
+def _term(answer, term: dict, place: int, chosen) -> tuple:
     """A row: where it comes from, its value, its weight, what it gives."""
-    index = [int(k) for k in term.index]
-    now = ""
+    index, now = term["index"], ""
     if chosen and chosen[0] == answer.source and list(chosen[1]) == index:
         now = ' aria-current="true"'
-    words = f"{answer.source}, {term.place}"
-    if term.outside:
+    if term["outside"]:
         source = "padding, outside the map"
     else:
-        address = parts.address(answer.source, index)
+        address, words = parts.address(answer.source, index), f"{answer.source}, {term['place']}"
         source = f'<button type="button" class="num" data-term="{address}"{now}>{words}</button>'
     if place == int(answer.winner):
         source += " <b>the largest</b>"
-    value = parts.number(term.value, 4)
+    value = parts.number(term["value"], 4)
     if answer.kind == "softmax":
-        return (source, value, "", parts.number(term.shifted, 4), _fine(term.gives))
+        return (source, value, "", parts.number(term["shifted"], 4), _fine(term["gives"]))
     if not answer.has_weights:
-        return (source, "", "", "", _fine(term.gives))
-    return (source, value, parts.TIMES, parts.signed(term.weight, 4), parts.signed(term.gives, 4))
+        return (source, "", "", "", _fine(term["gives"]))
+    return (source, value, parts.TIMES, parts.signed(term["weight"], 4), parts.signed(term["gives"], 4))
 
 
 def _divided(answer) -> list:

@@ -11,11 +11,15 @@ SIDE = 140
 PLATES = (("before", "Original"), ("after", "Changed"), ("difference", "Difference"))
 
 
+CHANGED = "A click on a number, or Enter, leads into the changed network and unfolds there how it was made."
+
+
 class Compare:
     """`follow(..)` after every answer of the table; the latest wish wins, one question is in flight."""
 
     def __init__(self, into, host) -> None:
         self.host, self.wanted, self.running, self.answer = host, None, False, None
+        self.free = False  # the original is a copy, too, and none of the page's models
         self.box = dom.make("section", "", into, class_="beside", aria_labelledby="compare-title")
         self.box.setAttribute("data-testid", "compare")
         dom.make("h3", "Beside the original", self.box, id="compare-title")
@@ -39,6 +43,7 @@ class Compare:
         nothing is drawn, both networks see zeros."""
         self._shares(told, "This drawing" if not blank else "An empty pad")
         self.box.hidden = not list(told.changes)
+        self.free = bool(told.free)
         self.wanted = (model, layer, number, told.version, self.host.version(), blank)
         if not self.box.hidden and layer and not self.running:
             self.running = True
@@ -98,10 +103,18 @@ class Compare:
         if self.answer is None:
             return ""
         found = []
+        layer, number = self.answer.layer, self.answer.number
         for name, title in PLATES:
             packed = getattr(self.answer, name)
-            if packed:
-                found.append(Grid(title, packed.values, *folded(packed.shape)))
+            if not packed:
+                continue
+            height, width = folded(packed.shape)
+            of, on, note = "", "", ""
+            if name == "after" or (name == "before" and not self.free):
+                of = f"{layer}:{number}" if int(packed.shape[0]) > 1 else layer
+            if name == "after":
+                on, note = "table", CHANGED
+            found.append(Grid(title, packed.values, height, width, of=of, on=on, note=note))
         return found or self.answer.words
 
 

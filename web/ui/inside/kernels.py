@@ -15,10 +15,10 @@ RESTED = 250  # ms without a change of the drawing before the panels follow
 
 class Beside:
     """Two foldable panels, asked for when they are opened, and while they are whenever another kernel is chosen or the
-    drawing has changed and rests."""
+    drawing has changed and rests. `go(layer, index)` leads to a kernel."""
 
-    def __init__(self, into, host, network, row) -> None:
-        self.host, self.network, self.row = host, network, row
+    def __init__(self, into, host, network, row, go) -> None:
+        self.host, self.network, self.row, self.go, self.channel = host, network, row, go, 0
         self.number, self.shown, self.measure = 0, {"excited": "", "made": ""}, "response"
         self.boxes, self.bodies, self.figures, self.found = {}, {}, {}, {"excited": [], "made": []}
         for name, title in (
@@ -29,6 +29,8 @@ class Beside:
             dom.make("summary", title, box)
             if name == "excited":
                 self._measures(box)
+            else:
+                self._channels(box)
             self.bodies[name] = dom.make("div", "", box)
             self.boxes[name] = box
             self.figures[name] = Figures(box, "These pictures as numbers", self._numbers(name), name + "-figures")
@@ -46,6 +48,17 @@ class Beside:
             field.checked = measure == self.measure
             dom.make("span", title, label)
             dom.listen(field, "change", self._measure_chooser(measure))
+
+    def _channels(self, into) -> None:
+        """Which of the kernel's matrices is compared: there is one for each map that it reads."""
+        self.which = dom.make("label", "Its matrix for map ", into, class_="which")
+        self.choice = dom.make("select", "", self.which, data_testid="made-channel")
+        dom.listen(self.choice, "change", lambda event: self._show_channel(int(self.choice.value)))
+        self.which.hidden = True
+
+    def _show_channel(self, channel: int) -> None:
+        self.channel = channel
+        self._refresh()
 
     def _measure_chooser(self, measure: str):
         def chosen(event) -> None:
@@ -74,7 +87,10 @@ class Beside:
     def _refresh(self) -> None:
         drawn = f" {self.host.version()}"
         cosine = self.measure == "cosine"  # of the sums only the test images are shown, which stay as they are
-        wanted = {"excited": f"{self.number} {self.measure}{drawn if cosine else ''}", "made": f"{self.number}{drawn}"}
+        wanted = {
+            "excited": f"{self.number} {self.measure}{drawn if cosine else ''}",
+            "made": f"{self.number} {self.channel}{drawn}",
+        }
         for name, ask in (("excited", self._excited), ("made", self._made)):
             if self.boxes[name].open and self.boxes[name].isConnected and self.shown[name] != wanted[name]:
                 self.shown[name] = wanted[name]
@@ -136,26 +152,67 @@ class Beside:
             await asyncio.sleep_ms(200)
 
     async def _made(self, body, number: int) -> None:
-        found = await self.host.ask("hand_made", model=self.network.model, layer=self.row.layer, kernel=number)
-        if number != self.number or not body.isConnected:
+        channel, about = self.channel, {"model": self.network.model, "layer": self.row.layer}
+        found = await self.host.ask("hand_made", kernel=number, channel=channel, **about)
+        if number != self.number or channel != self.channel or not body.isConnected:
             return
+        self._offer(int(found.channels), channel)
         body.replaceChildren()
-        text = "The cosine says how alike the two matrices are: 1 the same, \u22121 its negative, 0 nothing in common."
-        if self.row.parameters and len(list(found.nearest)) > number and found.nearest[number][0]:
-            name, cosine = found.nearest[number]
+        text = "The cosine says how alike the two matrices are: 1 the same, \u22121 its negative, 0 nothing in common. "
+        name, cosine = found.nearest[number] if found.nearest.length else ("", 0.0)
+        if name:
             text = f"Nearest to {name} ({parts.signed(cosine)}). {text}"
-        dom.make("p", text + " For the first map that the kernel reads.", body, class_="words")
+        dom.make("p", text + "All are slid over your drawing.", body, class_="words")
         line, tables = dom.make("div", "", body, class_="plates patches"), []
+        words = f"kernel {number + 1}" + (f", map {channel + 1}" if found.channels > 1 else "")
+        self._beside(line, tables, "this one", words, f"The learned {words}", found.learned)
         cosines = list(found.cosines)
         for k, kernel in enumerate(found.kernels):
-            plate = Plate(line, "", None, None, None, 112)
-            shape = kernel.map.shape
-            plate.paint(Flat(kernel.map.values, shape[0], shape[1]), max(kernel.peak, 1e-9), 0, True)
-            alike = f", {parts.signed(cosines[k])}" if k < len(cosines) else ""
-            plate.label(f"{kernel.name}{alike}: answers to {kernel.answers}", f"{kernel.name}<span>{alike}</span>")
-            tables.append(Grid(f"{kernel.name}, over your drawing", kernel.map.values, shape[0], shape[1]))
-            side = kernel.matrix.shape
-            text = dom.make("div", "", plate.figure)
-            peak = max(kernel.matrix_peak, 1e-9)
-            text.innerHTML = parts.matrix(kernel.matrix.values, side[0], side[1], 0, peak, True, kernel.name)
+            alike = parts.signed(cosines[k]) if k < len(cosines) else ""
+            said = f"{kernel.name}{', ' + alike if alike else ''}: answers to {kernel.answers}"
+            figure = self._beside(line, tables, kernel.name, alike, said, kernel)
+            self._alike(figure, kernel.alike, int(found.channels))
+        body.setAttribute("data-shown", f"{number} {channel}")
         self._tables("made", tables)
+
+    def _beside(self, into, tables: list, name: str, more: str, said: str, kernel):
+        """A kernel: what it makes of the drawing, and its matrix; gives the figure."""
+        plate, shape, side = Plate(into, "", None, None, None, 112), kernel.map.shape, kernel.matrix.shape
+        plate.paint(Flat(kernel.map.values, shape[0], shape[1]), max(kernel.peak, 1e-9), 0, True)
+        plate.label(said, f"{name}<span>{', ' + more if more else ''}</span>")
+        tables.append(Grid(f"{name}, over your drawing", kernel.map.values, shape[0], shape[1]))
+        peak = max(kernel.matrix_peak, 1e-9)
+        text = parts.matrix(kernel.matrix.values, side[0], side[1], 0, peak, True, said)
+        dom.make("div", "", plate.figure).innerHTML = text
+        return plate.figure
+
+    def _alike(self, into, alike, channels: int) -> None:
+        """The learned kernels that resemble one made by hand most, each to be gone to."""
+        if not alike.length:
+            return
+        dom.make("p", "Most alike", into, class_="source")
+        items = dom.make("ul", "", into, class_="alike")
+        for kernel, channel, cosine in alike:
+            item, words = dom.make("li", "", items), f"kernel {kernel + 1}"
+            if channels > 1:
+                words += f", map {channel + 1}"
+            button = dom.make("button", words, item, type="button", class_="num")
+            dom.listen(button, "click", self._goer(int(kernel), int(channel)))
+            dom.make("span", parts.signed(cosine), item, class_="mono")
+
+    def _goer(self, kernel: int, channel: int):
+        def gone(event) -> None:
+            self.channel = channel
+            if kernel == self.number:
+                self._refresh()
+            else:
+                self.go(self.row.name, [kernel])
+
+        return gone
+
+    def _offer(self, channels: int, chosen: int) -> None:
+        """The maps to choose from."""
+        if self.choice.children.length != channels:
+            self.choice.innerHTML = "".join([f'<option value="{k}">{k + 1}</option>' for k in range(channels)])
+        self.choice.value = str(chosen)
+        self.which.hidden = channels < 2

@@ -1,11 +1,11 @@
 """One layer: all its maps; of a kernel its matrices, what each channel adds, their sum, the bias and what follows."""
 
 from pyscript import window
-from ui import dom
+from ui import dom, theme
 from ui.inside import parts
-from ui.inside.figures import Figures, Grid
+from ui.inside.figures import WEIGHTS, Figures, Grid
 from ui.inside.kernels import Beside
-from ui.inside.plate import Plate
+from ui.inside.plate import Plate, reach
 
 STRONGEST = 6  # channels shown at first
 
@@ -16,6 +16,7 @@ class Layer:
     def __init__(self, go, row, network, host) -> None:
         self.go, self.row, self.network, self.host = go, row, network, host
         self.number, self.answer, self.all, self.lines, self.columns = 0, None, False, {}, 1
+        self.painted = ""  # what the picture of all weights shows
 
     def question(self) -> tuple:
         """What to ask for each drawing."""
@@ -30,12 +31,14 @@ class Layer:
         dom.make("p", words + ".", into, class_="words")
         self.rule = dom.make("p", "", into, class_="rule")
         self.vector = row.shape.length == 1
-        self.gallery = Plate(into, "gallery", self._move, self._point, self._enter)
+        side_by_side = dom.make("div", "", into, class_="plates")
+        self.gallery = Plate(side_by_side, "gallery", self._move, self._point, self._enter)
+        self.tiles = Plate(side_by_side, "kernels", None, self._point_kernel) if row.kind == "conv2d" else None
         self.caption = dom.make("p", "", into, class_="words")
         self.weights = dom.make("div", "", into)
         self.weight_plate = None
         self.kernel = dom.make("div", "", into, class_="kernel", data_testid="kernel")
-        self.beside = Beside(into, self.host, self.network, row) if row.kind == "conv2d" else None
+        self.beside = Beside(into, self.host, self.network, row, self.go) if row.kind == "conv2d" else None
         titles = {"conv2d": "These maps as numbers", "dense": "These pictures as numbers"}
         self.figures = Figures(into, titles.get(row.kind, "The numbers of this map"), self._numbers, "layer-figures")
 
@@ -55,6 +58,9 @@ class Layer:
             self.number = min(number, self.row.shape[0] - 1)
             self.wanted = True
             self._enter()
+
+    def _point_kernel(self, row: int, column: int) -> None:
+        self._choose(row * self.columns + column)
 
     def _choose(self, number: int) -> None:
         if 0 <= number < self.row.shape[0]:
@@ -83,20 +89,21 @@ class Layer:
             self.columns = next(k for k in range(1, 65) if k * k >= shape[0])
             if shape[1] * self.columns > 400:
                 self.columns = max(1, 480 // shape[2])
-            scales = outputs.peaks.values if parts.scale["of"] == "map" else max(-outputs.low, outputs.high)
-            self.gallery.paint_all(outputs, scales, self.columns)
+            self.gallery.paint_all(outputs, reach(outputs.full), self.columns)
         at = divmod(self.number, self.columns)
         self.gallery.frame("lens", at[0], at[1], 1, 1)
         thing = "Number" if self.vector else "Map"
         words = f"{thing} {self.number + 1} of {shape[2] if self.vector else shape[0]}"
         value = f", {parts.number(outputs.values.values[self.number])}" if self.vector else ""
-        self.gallery.label(f"{self.row.name}: {words}{value}", f"All of {self.row.name}")
+        title = f"All maps of {self.row.name}" if self.row.kind == "conv2d" else f"All of {self.row.name}"
+        self.gallery.label(f"{self.row.name}: {words}{value}", title)
         on = "Enter or a click opens it" if self.row.kind != "conv2d" else "Enter, or a second click, opens its numbers"
         self.caption.textContent = f"{words}{value}. Arrow keys choose, {on}."
 
     def below(self, answer) -> None:
         """Show what stands under the maps: by itself, since it is as long a task as they are."""
         if self.row.kind == "conv2d":
+            self._kernels(answer)
             self._kernel(answer)
             self.beside.update(self.number)
         if self.row.kind == "dense" and answer.weights:
@@ -109,7 +116,7 @@ class Layer:
         self.columns = count // self.columns
         if self.columns > 64:
             self.columns = 32
-        peak = max(-outputs.low, outputs.high)
+        peak = _one(outputs.full)
         lines = (count + self.columns - 1) // self.columns
         zoom = max(6, min(24, 448 // self.columns))
         picture = self.gallery
@@ -130,26 +137,16 @@ class Layer:
             self.weight_plate = Plate(self.weights, "neuron-weights", None, self._point_weight)
         shape = answer.weights.shape
         self.weight_columns = next(k for k in range(1, 65) if k * k >= shape[0])
-        scales = answer.weight_peaks.values if parts.scale["of"] == "map" else answer.weight_peak
-        zoom = 2 if shape[0] <= 16 else 1
         plate = self.weight_plate
-        window.pixels.maps(
-            plate.canvas,
-            answer.weights.values,
-            shape[2],
-            shape[1],
-            shape[0],
-            self.weight_columns,
-            scales,
-            True,
-            1,
-            zoom,
-        )
         lines = (shape[0] + self.weight_columns - 1) // self.weight_columns
-        plate.size = (lines, self.weight_columns)
-        plate.box.style.width = f"{plate.canvas.width}px"
-        plate.box.style.aspectRatio = f"{plate.canvas.width} / {plate.canvas.height}"
-        plate.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
+        if self._weights_changed(answer):
+            scales, zoom = reach(answer.weight_full), 2  # the least that can be hatched
+            values, columns = answer.weights.values, self.weight_columns
+            window.pixels.maps(plate.canvas, values, shape[2], shape[1], shape[0], columns, scales, True, 1, zoom)
+            plate.size = (lines, self.weight_columns)
+            plate.box.style.width = f"{plate.canvas.width}px"
+            plate.box.style.aspectRatio = f"{plate.canvas.width} / {plate.canvas.height}"
+            plate.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
         plate.label(f"Weights of the {shape[0]} neurons of {self.row.name}, each {shape[1]} by {shape[2]}")
         plate.frame("lens", self.number // self.weight_columns, self.number % self.weight_columns, 1, 1)
 
@@ -157,6 +154,22 @@ class Layer:
         number = row * self.weight_columns + column
         if number < self.row.shape[0]:
             self.go(self.row.name, [number])
+
+    # -- the kernels -----------------------------------------------------------------------------------------
+    def _kernels(self, answer) -> None:
+        """Every kernel beside the maps, in the place of the map that it makes."""
+        kernels, tiles = answer.kernels, self.tiles
+        if self._weights_changed(answer):
+            tiles.paint_kernels(kernels, reach(answer.kernel_full), self.columns)
+        tiles.frame("lens", self.number // self.columns, self.number % self.columns, 1, 1)
+        count, channels, height, width = [int(n) for n in kernels.shape]
+        words = f"each {channels} {'matrix' if channels == 1 else 'matrices'} of {height} {parts.TIMES} {width}"
+        tiles.label(f"The {count} kernels, {words}; a click chooses one", f"Their kernels <span>{words}</span>")
+
+    def _weights_changed(self, answer) -> bool:
+        """Whether the picture of all weights is to be painted anew: while one draws it stays, and is a large one."""
+        before, self.painted = self.painted, f"{answer.state} {parts.scale['of']} {theme.is_dark()}"
+        return before != self.painted
 
     # -- the kernel ------------------------------------------------------------------------------------------
     def _kernel(self, answer) -> None:
@@ -168,16 +181,15 @@ class Layer:
             self.kernel.setAttribute("data-built", key)
             self._build_kernel(answer, shape, len(shown), len(order))
         self._heading(answer, order)
-        peak = max(answer.between_peak, 1e-9)
         inputs = answer.inputs
         largest = max([abs(float(share)) for share in answer.shares.values] + [1e-9])
         for at, channel in enumerate(shown):
             name, source, matrix, between, bar, number = self.lines["channels"][at]
             name.textContent = f"{channel + 1}"
-            source.paint(inputs, max(-inputs.low, inputs.high), channel)
+            source.paint(inputs, reach(inputs.full, channel), channel)
             source.label(f"Map {channel + 1} of {answer.source}")
             self._matrix(at, matrix, answer, channel)
-            between.paint(_Picture(answer.between), peak, channel, True)
+            between.paint(_Picture(answer.between), reach(answer.between_full, channel), channel, True)
             between.label(f"What map {channel + 1} adds to every cell")
             share = float(answer.shares.values[channel])
             bar.className = "n" if share < 0 else "p"
@@ -191,12 +203,13 @@ class Layer:
         rows, columns = shape[1], shape[2]
         first = channel * rows * columns
         values = answer.matrices.values.subarray(first, first + rows * columns)
-        key = f"{self.number} {channel} {answer.kernel_peak} {values.join(' ')}"
+        peak = reach(answer.kernel_full, self.number)
+        key = f"{self.number} {channel} {peak} {values.join(' ')}"
         if self.lines["matrices"][at] == key:
             return
         self.lines["matrices"][at] = key
         text = f"Kernel {self.number + 1}, matrix for map {channel + 1}"
-        into.innerHTML = parts.matrix(values, rows, columns, 0, answer.kernel_peak, True, text)
+        into.innerHTML = parts.matrix(values, rows, columns, 0, peak, True, text)
 
     def _heading(self, answer, order) -> None:
         row, column = int(answer.cell[0]) + 1, int(answer.cell[1]) + 1
@@ -256,13 +269,13 @@ class Layer:
         """Their sum, the bias, what follows."""
         plates = self.lines["plates"]
         total = answer.sum
-        plates[0].paint(total, max(-total.low, total.high))
+        plates[0].paint(total, _one(total.full))
         plates[0].label("Sum of all channels", "\u03a3 sum of all channels")
         if answer.has_bias and "bias" in self.lines:
             self.lines["bias"].textContent = f"bias {parts.signed(answer.bias)}"
         for k, entry in enumerate(answer.onward):
             plate = plates[k + 1]
-            plate.paint(entry, max(-entry.low, entry.high))
+            plate.paint(entry, _one(entry.full))
             plate.label(f"{entry.title}, {entry.name}", f"\u2192 {entry.title} <span>{entry.name}</span>")
         for plate in plates:
             plate.frame("lens", int(answer.cell[0]), int(answer.cell[1]), 1, 1)
@@ -276,27 +289,46 @@ class Layer:
         values, shape = answer.outputs.values.values, answer.outputs.values.shape
         if self.vector:
             lines, columns = self.gallery.size
-            found = [Grid(f"{name}, all numbers", values, lines, columns, 0, shape[2])]
+            found = [Grid(f"{name}, all numbers", values, lines, columns, 0, shape[2], name)]
             if self.row.kind == "dense" and answer.weights:
                 shape = answer.weights.shape
                 words = f"Weights of neuron {self.number + 1}"
-                found.append(Grid(words, answer.weights.values, shape[1], shape[2], self.number))
+                found.append(Grid(words, answer.weights.values, shape[1], shape[2], self.number, note=WEIGHTS))
             return found
         number = answer.number
-        found = [Grid(f"{name}, map {number + 1}", values, shape[1], shape[2], number)]
+        found = [Grid(f"{name}, map {number + 1}", values, shape[1], shape[2], number, of=f"{name}:{number}")]
         return found + self._made_of(answer) if self.row.kind == "conv2d" else found
 
     def _made_of(self, answer) -> list:
         """What follows the kernel's map, what it reads, and what the matrices make of that."""
         shape, read = answer.between.shape, answer.inputs.values.shape
-        found = [Grid("Sum of all channels", answer.sum.values.values, shape[1], shape[2])]
+        here, number = f"{self.row.name}:{answer.number}", answer.number
+        note = f"A click on a number, or Enter, unfolds the cell of {self.row.name} that it goes into"
+        bias = f"{note}, with the bias." if answer.has_bias else ""
+        found = [Grid("Sum of all channels", answer.sum.values.values, shape[1], shape[2], of=here, note=bias)]
         for entry in answer.onward:
-            found.append(Grid(f"{entry.title}, {entry.name}", entry.values.values, shape[1], shape[2]))
+            words, of = f"{entry.title}, {entry.name}", f"{entry.name}:{number}"
+            found.append(Grid(words, entry.values.values, shape[1], shape[2], of=of))
         for channel in range(read[0]):
             words = f"{answer.source}, map {channel + 1}"
-            found.append(Grid(words, answer.inputs.values.values, read[1], read[2], channel))
-            found.append(Grid(f"Slid over {words}", answer.between.values, shape[1], shape[2], channel))
+            of = f"{answer.source}:{channel}"
+            found.append(Grid(words, answer.inputs.values.values, read[1], read[2], channel, of=of))
+            words = f"Slid over {words}"
+            found.append(Grid(words, answer.between.values, shape[1], shape[2], channel, of=here, note=note + "."))
+        kernels = answer.kernels
+        count, channels, height, width = [int(n) for n in kernels.shape]
+        for number in range(count):
+            if channels == 1:
+                found.append(Grid(f"Kernel {number + 1}", kernels.values, height, width, number, note=WEIGHTS))
+            else:
+                words = f"Kernel {number + 1}: its matrix for each map a line, row by row"
+                found.append(Grid(words, kernels.values, channels, height * width, number, note=WEIGHTS))
         return found
+
+
+def _one(full) -> float:
+    """The value of full colour of a picture that is one map."""
+    return reach(full, 0)
 
 
 class _Picture:

@@ -5,6 +5,7 @@ import asyncio
 from pyscript import window
 from ui import dom
 from ui.inside import parts
+from ui.inside.arrow import Arrow
 from ui.inside.figures import Figures, Grid
 from ui.inside.plate import Plate
 
@@ -29,13 +30,15 @@ class Lens:
         """Plates, transport, the equation, the channels."""
         self.words = dom.make("p", "", into, class_="words")
         self._transport(into)
-        plates = dom.make("div", "", into, class_="plates")
+        plates = dom.make("div", "", into, class_="plates pools" if self.pools else "plates")
         side = 264 if self.pools else 336
         self.source = Plate(plates, "lens-source", self._move, self._point, self._unfold, side)
         self.targets = [Plate(plates, "lens-target", None, self._to, None, side)]
         if self.pools:
             self.targets.append(Plate(plates, "lens-target-2", None, self._to, None, side))
+        self.arrow = Arrow(plates)
         self.equation = dom.make("div", "", into, class_="equation", data_testid="equation")
+        self.winner = dom.make("p", "", into, class_="words", data_testid="winner") if self.pools else None
         self.chain = dom.make("p", "", into, class_="chain", data_testid="chain")
         self.channels = dom.make("div", "", into, class_="channel-bars", data_testid="channels")
         dom.listen(self.channels, "click", self._channel)
@@ -85,6 +88,8 @@ class Lens:
             self._place(row, column)
 
     def _place(self, row: int, column: int) -> None:
+        if self.channel < 0 and self.answer is not None and not self.pools:
+            self.channel = int(self.answer.channel)  # what one slides over stays, whichever map adds most elsewhere
         self.index = [self.index[0], row, column]
         self.slide(self.index, self.playing)
 
@@ -152,29 +157,31 @@ class Lens:
             self._pooled(answer)
         else:
             self._convolved(answer)
+        block = [int(k) for k in answer.window] + [int(k) for k in answer.kernel_size]
+        self.arrow.between(self.source, block, self.targets[0], self.index[1:])
         self._rest(answer)
         self.figures.update()
 
     def _source(self, answer) -> None:
         picture = answer.source_map
-        peak = picture.peaks.values[0] if parts.scale["of"] == "map" else answer.patch_peak
         self.source.pad(answer.pads)
-        self.source.paint(picture, peak, 0, answer.source_signed)
+        self.source.paint(picture, parts.full(picture), 0, answer.source_signed)
+        self.source.hatch("unread", answer.unread.rows, answer.unread.columns)
         top, left = int(answer.window[0]), int(answer.window[1])
         rows, columns = int(answer.kernel_size[0]), int(answer.kernel_size[1])
+        if answer.next.length:
+            self.source.frame("next", int(answer.next[0]), int(answer.next[1]), rows, columns)
+        else:
+            self.source.hide("next")
         self.source.frame("lens", top, left, rows, columns)
-        high, wide = int(answer.source_shape[1]), int(answer.source_shape[2])
-        pads = [int(p) for p in answer.pads]
-        down, right = int(answer.left_over[0]), int(answer.left_over[1])
-        self.source.frame("unread bottom", high + pads[2] - down, -pads[1], down, wide + pads[1] + pads[3])
-        self.source.frame("unread right", -pads[0], wide + pads[3] - right, high + pads[0] + pads[2], right)
         name = f"map {int(answer.channel) + 1} of {int(answer.source_shape[0])}"
         self.source.label(answer.spoken, f"{answer.source} <span>{name}, read through the lens</span>")
 
-    def _target(self, plate, picture, title: str, value: float) -> None:
-        plate.paint(picture, max(-picture.low, picture.high))
+    def _target(self, plate, picture, title: str, value: float, is_signed=None) -> None:
+        plate.paint(picture, parts.full(picture), 0, is_signed)
         plate.frame("lens", self.index[1], self.index[2], 1, 1)
-        plate.label(f"{title}, {parts.number(value)} at row {self.index[1] + 1}, column {self.index[2] + 1}", title)
+        words = title.replace("<span>", "").replace("</span>", "")
+        plate.label(f"{words}, {parts.number(value)} at row {self.index[1] + 1}, column {self.index[2] + 1}", title)
 
     def _convolved(self, answer) -> None:
         name, number = self.row.name, self.index[0] + 1
@@ -191,9 +198,8 @@ class Lens:
         def cell(at: int) -> str:
             return parts.address(answer.source, (channel, top + at // columns, left + at % columns))
 
-        patch = parts.matrix(
-            answer.patch.values, rows, columns, 0, answer.patch_peak, answer.source_signed, "Patch", None, cell, outside
-        )
+        full, below = parts.full(answer.source_map), answer.source_signed
+        patch = parts.matrix(answer.patch.values, rows, columns, 0, full, below, "Patch", None, cell, outside)
         kernel = parts.matrix(answer.kernel.values, rows, columns, 0, answer.kernel_peak, True, "Kernel")
         product = parts.matrix(answer.product.values, rows, columns, 0, answer.product_peak, True, "Product")
         self.equation.innerHTML = (
@@ -270,8 +276,14 @@ class Lens:
             f"{int(answer.strides[0])}. This network keeps the {used}; the {other} of the same window stands beside it."
         )
         maximum, average = self.targets if self.row.kind == "max_pool" else (self.targets[1], self.targets[0])
-        self._target(maximum, answer.maximum_map, "Max pooling" + _used(used == "maximum"), answer.maximum)
-        self._target(average, answer.average_map, "Average pooling" + _used(used == "average"), answer.average)
+        below = answer.source_signed  # one scale and one pair of colours: equal numbers look equal
+        self._target(maximum, answer.maximum_map, "Max pooling" + _used(used == "maximum"), answer.maximum, below)
+        self._target(average, answer.average_map, "Average pooling" + _used(used == "average"), answer.average, below)
+        self._window(answer, used)
+
+    def _window(self, answer, used: str) -> None:
+        """The cells under the lens, which of them wins, and what both poolings make of them."""
+        name, rows, columns = self.row.name, int(answer.kernel_size[0]), int(answer.kernel_size[1])
         winner = int(answer.winner)
         top, left = int(answer.window[0]), int(answer.window[1])
         self.source.frame("winner", top + winner // columns, left + winner % columns, 1, 1)
@@ -280,30 +292,22 @@ class Lens:
         def cell(at: int) -> str:
             return parts.address(answer.source, (self.index[0], top + at // columns, left + at % columns))
 
-        patch = parts.matrix(
-            answer.patch.values,
-            rows,
-            columns,
-            0,
-            answer.patch_peak,
-            answer.source_signed,
-            "Window",
-            {winner: "winner"},
-            cell,
-            outside,
-        )
+        marks = {int(at): "tied" for at in answer.tied}
+        marks[winner] = "winner"
+        full, below = parts.full(answer.source_map), answer.source_signed
+        patch = parts.matrix(answer.patch.values, rows, columns, 0, full, below, "Window", marks, cell, outside)
         here = parts.address(name, self.index)
         self.equation.innerHTML = (
-            named("window, the winner framed", patch)
+            named("window", patch)
             + f'<span class="sign">\u2192</span>{result("largest", answer.maximum, here if used == "maximum" else "")}'
             + '<span class="sign">and</span>'
             + result(f"mean of {int(answer.count)}", answer.average, here if used == "average" else "")
         )
+        self.winner.textContent = f"Framed: the largest; {answer.tie}." if answer.tie else "Framed: the largest."
         self.chain.hidden = self.channels.hidden = True
 
     def _rest(self, answer) -> None:
-        """Stride, padding, and what no window reaches, in words."""
-        down, right = int(answer.left_over[0]), int(answer.left_over[1])
+        """Stride, padding, and what no window reads, in words."""
         strides, pads = [int(s) for s in answer.strides], [int(p) for p in answer.pads]
         words = f"Stride {strides[0]}" if strides[0] == strides[1] else f"Stride {strides[0]} down, {strides[1]} right"
         if any(pads):
@@ -312,13 +316,19 @@ class Lens:
             )
         else:
             words += ", no padding"
-        if down or right:
-            lost = []
-            if down:
-                lost.append(parts.many(down, "row"))
-            if right:
-                lost.append(parts.many(right, "column"))
-            words += f". Hatched: {' and '.join(lost)} that no window reaches"
+        if answer.next.length:
+            same = int(answer.next[0]) == int(answer.window[0])
+            on = parts.many(strides[1], "column") + " on"
+            if not same:
+                on = f"on the next line, {parts.many(strides[0], 'row')} down"
+            words += f". Dashed: the next window, {on}"
+        lost, unread = [], answer.unread
+        for axis, one in enumerate(("row", "column")):
+            if unread.lost[axis]:
+                lost.append(parts.many(unread.lost[axis], one))
+        if lost:
+            words += f". Hatched: {' and '.join(lost)} that no window reads, {dom.thousands(unread.cells)} of "
+            words += parts.many(unread.of, "cell")
         self.rest.textContent = words + "."
 
     def _numbers(self):
@@ -326,13 +336,19 @@ class Lens:
         answer = self.answer
         if answer is None:
             return ""
-        found = [("What the lens reads", answer.source_map)]
+        here = f"{self.row.name}:{self.index[0]}"
+        found = [("What the lens reads", answer.source_map, f"{answer.source}:{int(answer.channel)}")]
         if self.pools:
-            found.append(("Max pooling", answer.maximum_map))
-            found.append(("Average pooling", answer.average_map))
+            found.append(("Max pooling", answer.maximum_map, here if self.row.kind == "max_pool" else ""))
+            found.append(("Average pooling", answer.average_map, here if self.row.kind == "avg_pool" else ""))
         else:
-            found.append((f"{self.row.name}, map {self.index[0] + 1}", answer.target_map))
-        return [Grid(words, one.values.values, one.values.shape[1], one.values.shape[2]) for words, one in found]
+            found.append((f"{self.row.name}, map {self.index[0] + 1}", answer.target_map, here))
+        grids = []
+        for words, one, of in found:
+            shape = one.values.shape
+            note = "" if of else "For comparison: this network does not use these numbers."
+            grids.append(Grid(words, one.values.values, shape[1], shape[2], of=of, note=note))
+        return grids
 
 
 def _caller(run):

@@ -6,6 +6,7 @@ from pyscript import document, window
 from ui import dom
 from ui.inside import parts
 from ui.inside.compare import Compare
+from ui.inside.laid import blank, edits, found, ready
 from ui.inside.sizes import Sizes
 from ui.worker import EngineError, EngineGoneError
 
@@ -13,76 +14,17 @@ REST = 200  # ms without another edit before the accuracy is measured
 STEPS = 200  # of the slider of a weight
 FINITE = 1e300
 MOVES = {"undo": "Taken back", "redo": "Done again"}
-
-
-def fresh() -> dict:
-    """What lies on the table, for the address and for the views of the changed network: what was done to it (in the
-    core's own short form, "-" where that would be too long), whether it is the copy that takes any size, of which
-    model, what is chosen there, whether all this is to be done again (it was just read from an address, or the engine
-    has forgotten it), and in which of the engines that were started it lies."""
-    return {"did": "", "free": "", "model": "", "pick": "", "fresh": False, "engine": 0}
-
-
-def address(laid: dict) -> dict:
-    """The part of the address that lays the table again."""
-    return {"did": laid["did"], "free": laid["free"], "pick": laid["pick"]}
-
-
-def called_up(laid: dict, said: dict, tab: str) -> None:
-    """An address has been followed, to a tab of the view."""
-    laid["did"], laid["free"] = said.get("did", ""), "yes" if said.get("free", "") == "yes" else ""
-    laid["fresh"] = laid["did"] != "-"
-    laid["pick"] = said.get("pick", "") if tab != "why" else ""  # else it is of the class looked at
-
-
-async def ready(host, laid: dict, model: str, say=None):
-    """The name of the network on the table, made first where it is the copy that takes any size, and the core's
-    sentence where there is no such copy."""
-    if laid["model"] not in ("", model):
-        laid["free"] = ""
-    laid["model"] = model
-    if laid["engine"] != host.engine.generation:
-        laid["fresh"] = laid["fresh"] or (laid["engine"] > 0 and laid["did"] != "-")
-        laid["engine"] = host.engine.generation
-    if not laid["free"]:
-        return model, ""
-    if say:
-        say("Making a copy that ends in the average of each map: its last layer is fitted anew, without training.")
-    samples = window.URL.new("samples/", document.baseURI).href
-    found = await host.ask("any_size", seconds=180, model=model, samples=samples)
-    if say:
-        say("")
-    if found.cancelled or found.refused:
-        laid["free"] = ""
-        return model, found.refused or "The copy was not made: another was asked for meanwhile."
-    return found.name, ""
-
-
-def blank(host) -> bool:
-    """Whether the networks see zeros: weights can be changed, and their accuracy measured, without a drawing."""
-    return host.pad.kind() == "blank"
-
-
-async def lay(host, laid: dict, model: str):
-    """The table as the address says; its answer."""
-    name, _ = await ready(host, laid, model)
-    if laid["fresh"]:
-        laid["fresh"] = False
-        return await host.ask("edited", model=name, action="again", edits=laid["did"], blank=blank(host))
-    told = await host.ask("table", model=name, blank=blank(host))
-    did = told.edits or ("-" if list(told.changes) else "")
-    if did != laid["did"]:  # another model has been chosen, with a table of its own
-        laid["did"] = did
-        host.remember()
-    return told
+PLAIN = {"valid": "valid, no zeros", "same": "same, with zeros"}  # options, in plain words
 
 
 class Operate:
-    """`again()` asks anew after an edit; `look()` shows the changed network; `laid` is what lies on the table."""
+    """`again()` asks anew after an edit; `look()` shows the changed network; `laid` is what lies on the table, and
+    `known()` is called when that is known."""
 
-    def __init__(self, host, network, again, look, laid) -> None:
+    def __init__(self, host, network, again, look, laid, known) -> None:
         self.host, self.network, self.again, self.look, self.laid = host, network, again, look, laid
         self.layer, self.kernel, self.channel, self.place = "", 0, 0, [0, 0]
+        self.known = known
         self.answer, self.version, self.built, self.names = None, "", "", []
         self.model, self.wish, self.sliding = network.model, None, False
         self.slider, self.fields, self.picking = None, [], laid["pick"]
@@ -256,9 +198,10 @@ class Operate:
 
     def _remember(self, answer) -> None:
         """The address follows what was done."""
-        did = answer.edits or ("-" if list(answer.changes) else "")
+        did = edits(answer)
+        found(self.laid, self.network.model, did)
+        self.known()
         if (did, self.laid["free"]) != self.told:
-            self.laid["did"] = did
             self.told = (did, self.laid["free"])
             self.host.remember()
 
@@ -315,12 +258,14 @@ class Operate:
         self._kernel(told)
 
     def _choices(self, row) -> None:
-        """Pooling, stride and activation of a layer."""
+        """Pooling, stride, padding and activation of a layer."""
         line = dom.make("div", "", self.editor, class_="transport")
         if row.pooling:
             self._select(line, "Pooling", ("max", "average"), row.pooling, "pooling", "kind")
         if row.strides:
             self._select(line, "Stride", ("1", "2", "3"), str(row.strides[0]), "stride", "stride")
+        if row.padding:
+            self._select(line, "Padding", ("valid", "same"), row.padding, "padding", "padding")
         if row.activation:
             kinds = ("relu", "leaky_relu", "sigmoid", "tanh", "none")
             self._select(line, "Activation", kinds, row.activation, "activation", "kind")
@@ -329,7 +274,7 @@ class Operate:
         label = dom.make("label", title + " ", line)
         select = dom.make("select", "", label, data_testid="table-" + action)
         for option in options if value in options else (value,) + tuple(options):  # noqa: RUF005
-            dom.make("option", option.replace("_", " "), select, value=option)
+            dom.make("option", PLAIN.get(option, option.replace("_", " ")), select, value=option)
         select.value = value
 
         def chosen(event) -> None:

@@ -3,10 +3,12 @@
 from pyscript import window
 from ui import dom
 from ui.inside import parts
+from ui.inside.figures import Figures, Grid
 
 FEW = 16  # numbers of a vector that are written out; more are painted as cells
 HEADS = ("Layer", "What it does", "Output", "Parameters", "Multiply-adds", "Weights", "Values", "Time")
-STARTS = ("conv2d", "flatten", "dense", "input", "global_avg_pool2d")  # kinds that begin a new group
+NONE = "\u2013"
+STARTS = ("conv2d", "flatten", "dense", "input", "global_avg_pool")  # kinds that begin a new group
 
 
 class Overview:
@@ -15,7 +17,7 @@ class Overview:
 
     def __init__(self, go, network, opened) -> None:
         self.go, self.network, self.canvases, self.lists = go, network, {}, {}
-        self.opened, self.said, self.heads = opened, {}, {}
+        self.opened, self.said, self.heads, self.answer = opened, {}, {}, None
 
     def build(self, into) -> None:
         """Everything that does not change with the drawing."""
@@ -27,12 +29,40 @@ class Overview:
             if group is None or row.kind in STARTS:
                 group = dom.make("ol", "", dom.make("li", "", flow, class_="group"))
             self._step(dom.make("li", "", group, class_="step"), row)
+        self._figures(into)
         box = dom.make("details", "", into, class_="costs")
         dom.make("summary", "What each layer costs", box)
         self.costs = dom.make("div", "", box, class_="scroll", tabindex="0", role="group", aria_label="Costs")
         self.times_note = dom.make("p", "", box, class_="words")
         self._costs(None)
         dom.listen(box, "toggle", lambda event: self.opened(self) if box.open else None)
+
+    def _figures(self, into) -> None:
+        """The maps as numbers: a layer is chosen, and a map of it."""
+        self.figures = Figures(into, "These pictures as numbers", self._numbers, "whole-figures")
+        label = dom.make("label", "Layer ", None, class_="which")
+        self.chosen = dom.make("select", "", label, data_testid="whole-figures-layer")
+        for row in self.network.rows:
+            dom.make("option", row.name, self.chosen, value=row.name)
+        self.figures.label.before(label)
+        dom.listen(self.chosen, "change", lambda event: self.figures.update())
+
+    def _numbers(self):
+        """The maps of the chosen layer; a vector as it is painted, or as one line."""
+        name = self.chosen.value
+        row = next((row for row in self.answer.rows if row.name == name), None) if self.answer is not None else None
+        if row is None:
+            return ""
+        count, height, width = [int(n) for n in row.values.shape]
+        if height == 1:
+            tall, wide = self.canvases[name][1][1:3] if name in self.canvases else (1, width)
+            return [Grid(f"{name}, all numbers", row.values.values, tall, wide)]
+        return [Grid(f"{name}, map {k + 1}", row.values.values, height, width, k) for k in range(count)]
+
+    def below(self, answer) -> None:
+        """What stands under the maps."""
+        self.answer = answer
+        self.figures.update()
 
     def focus(self, layer: str) -> None:
         """The keyboard comes back to the layer that one has looked at."""
@@ -49,15 +79,19 @@ class Overview:
             self.lists[row.name] = dom.make("div", "", into, class_="vector")
             return
         canvas = dom.make("canvas", "", into, role="img", class_="maps")
-        self.canvases[row.name] = (canvas, _layout(self.network, row))
+        layout = _layout(self.network, row)
+        self.canvases[row.name] = (canvas, layout)
+        wide = _cells(layout, row.shape[0])[0] * layout[4]
+        canvas.style.width = f"{wide}px"
+        into.style.setProperty("--wide", f"{wide}px")  # else the step is as narrow as its words, and cells are dropped
         dom.listen(canvas, "click", lambda event: self.go(row.name, self._map_at(event, row)))
 
     def _map_at(self, event, row) -> list:
         """The map under the pointer."""
-        columns, height, width, gap, _ = self.canvases[row.name][1]
-        canvas = event.target
-        x = int(event.offsetX * canvas.width / canvas.clientWidth) // (width + gap)
-        y = int(event.offsetY * canvas.height / canvas.clientHeight) // (height + gap)
+        columns, height, width, gap, _ = layout = self.canvases[row.name][1]
+        canvas, (across, down) = event.target, _cells(layout, row.shape[0])
+        x = int(event.offsetX * across / canvas.clientWidth) // (width + gap)
+        y = int(event.offsetY * down / canvas.clientHeight) // (height + gap)
         at = y * columns + x
         return [at] if row.shape.length == 3 and at < row.shape[0] else []
 
@@ -68,16 +102,9 @@ class Overview:
             if name in self.lists:
                 self.lists[name].innerHTML = self._vector(row, answer)
                 continue
-            canvas, (columns, _, _, gap, size) = self.canvases[name]
-            shape = row.values.shape
-            if shape[1] == 1:
-                _, tall, wide, _, _ = self.canvases[name][1]
-                _paint_vector(canvas, row, answer, tall, wide, gap)
-            else:
-                parts.paint_maps(canvas, row, answer, columns, gap)
+            canvas, layout = self.canvases[name]
+            _paint(canvas, row, answer, layout)
             text = f"{name}: values {parts.number(row.low)} to {parts.number(row.high)}"
-            if name not in self.said:
-                canvas.style.width = f"{canvas.width * size}px"
             if self.said.get(name) != text:
                 self.said[name] = text
                 canvas.setAttribute("aria-label", text)
@@ -100,15 +127,8 @@ class Overview:
 
     def show_times(self, told) -> None:
         """Milliseconds by layer, as measured on what computes the model."""
-        times = {}
-        for row in self.network.rows:
-            value = getattr(told.layers, row.layer) if row.layer else False
-            if value is not False and value is not None and row.name == row.layer:
-                times[row.name] = f"{value:.3f} ms"
-            elif row.layer and getattr(told.inside, row.layer, False):
-                times[row.name] = f"in {getattr(told.inside, row.layer)}"
-        if told.total:
-            times[""] = f"{told.total:.3f} ms"
+        times = {row.name: f"in {row.held}" if row.held else _taken(row.ms) for row in told.rows}
+        times[""] = _taken(told.total)
         self._costs(times)
         why = told.why or f"Medians of {parts.many(told.rounds, 'run')} on {told.backend}, one image."
         self.times_note.textContent = why
@@ -125,12 +145,19 @@ class Overview:
                     parts.count(row.multiply_adds),
                     parts.size_of(row.weight_bytes),
                     parts.size_of(row.bytes),
-                    times.get(row.name, "\u2013") if times else "\u2013",
+                    times.get(row.name, NONE) if times else NONE,
                 )
             )
         whole = (parts.count(network.parameters), parts.count(network.multiply_adds), parts.size_of(network.bytes))
-        rows.append(("all", "", "", whole[0], whole[1], whole[2], "", times.get("", "") if times else ""))
+        rows.append(("all", "", "", whole[0], whole[1], whole[2], "", times[""] if times else NONE))
         self.costs.innerHTML = parts.table(HEADS, rows, "What each layer costs, for one image")
+
+
+def _taken(ms) -> str:
+    """Milliseconds for reading. A coarse clock may say 0 of what is too short for it."""
+    if ms is None or ms is False:
+        return NONE
+    return f"{ms:.3f} ms" if ms >= 0.0005 else "&lt; 0.1 ms"
 
 
 def _layout(network, row) -> tuple:
@@ -151,6 +178,20 @@ def _layout(network, row) -> tuple:
     return columns, shape[1], shape[2], 1, 3 if shape[0] == 1 else 2
 
 
-def _paint_vector(canvas, row, answer, tall: int, wide: int, gap: int) -> None:
-    peak = parts.peak_of(row, answer)
-    window.pixels.maps(canvas, row.values.values, wide, tall, 1, 1, peak, row.low < 0, gap)
+def _cells(layout: tuple, maps: int) -> tuple:
+    """Columns and rows of cells of a whole picture, gaps included."""
+    columns, height, width, gap, _ = layout
+    lines = (int(maps) + columns - 1) // columns
+    return columns * (width + gap) - gap, lines * (height + gap) - gap
+
+
+def _paint(canvas, row, answer, layout: tuple) -> None:
+    """All numbers of a row: one pixel a cell, which the page enlarges; as many as are seen where there is a sign to
+    hatch."""
+    columns, height, width, gap, size = layout
+    shape, signed = row.values.shape, row.low < 0
+    vector = shape[1] == 1
+    peak = row.peaks.values if parts.scale["of"] == "map" and not vector else parts.peak_of(row, answer)
+    zoom = size if signed else 1
+    count = 1 if vector else shape[0]
+    window.pixels.maps(canvas, row.values.values, width, height, count, columns, peak, signed, gap * zoom, zoom)

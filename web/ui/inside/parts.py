@@ -1,6 +1,5 @@
 """What all pictures of numbers share: how a number is written, small matrices, maps, scales and their legend."""
 
-from pyscript import window
 from ui import dom
 from ui.inside.figures import MINUS, number, table
 
@@ -94,10 +93,12 @@ def matrix(values, rows, columns, first=0, peak=1.0, is_signed=True, label="", m
                 extra += f' data-mark="{marks[at]}"'
             if outside and outside[at]:
                 extra += ' data-outside="yes"'
-            texts.append(f'<td tabindex="-1" {painted(value, peak, is_signed)}{extra}>{number(value)}</td>')
+            if cells:  # one stop of the tab key, from which the arrow keys lead on
+                extra += f' tabindex="{-1 if texts or lines else 0}"'
+            texts.append(f"<td {painted(value, peak, is_signed)}{extra}>{number(value)}</td>")
         lines.append("<tr>" + "".join(texts) + "</tr>")
-    small = " small" if columns > 5 else ""
-    return f'<table class="matrix{small}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
+    kind = (" small" if columns > 5 else {3: " three", 5: " five"}.get(columns, "")) + ('" role="grid' if cells else "")
+    return f'<table class="matrix{kind}" aria-label="{label}"><tbody>{"".join(lines)}</tbody></table>'
 
 
 # -- pictures ------------------------------------------------------------------------------------------------
@@ -110,16 +111,14 @@ def peak_of(row, whole, map_number: int = -1) -> float:
     return max(-row.low, row.high)
 
 
-def paint_maps(canvas, row, whole, columns: int, gap: int = 1) -> None:
-    """All maps of a step on one canvas."""
-    shape = row.values.shape
-    peak = row.peaks.values if scale["of"] == "map" else peak_of(row, whole)
-    window.pixels.maps(canvas, row.values.values, shape[2], shape[1], shape[0], columns, peak, row.low < 0, gap)
+def full(picture) -> float:
+    """The same for a picture that came with the largest sizes of its map, of its layer and of the network."""
+    return float(getattr(picture.scales, scale["of"]))
 
 
 LEGEND = (
     f'<span class="legend-plain">0<i class="plain"></i>largest</span><span>{MINUS}<i class="signed"></i>+ '
-    "(below 0 also hatched)</span>"
+    "(below 0 also hatched, from 2 px a cell)</span>"
 )
 
 

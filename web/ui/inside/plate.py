@@ -2,9 +2,19 @@
 
 from pyscript import window
 from ui import dom
+from ui.inside import parts
 
 ARROWS = {"ArrowRight": (0, 1), "ArrowLeft": (0, -1), "ArrowDown": (1, 0), "ArrowUp": (-1, 0)}
 SIDE = 336  # px, at most
+INKED = 0.5  # of full ink: where its edge is drawn
+
+
+def reach(full, number: int = -1):
+    """The value of full colour of a picture, by the legend's choice: of one map, or without `number` of all of them."""
+    of = parts.scale["of"]
+    if of != "map":
+        return full.network if of == "network" else full.layer
+    return float(full.map.values[number]) if number >= 0 else full.map.values
 
 
 class Plate:
@@ -73,10 +83,24 @@ class Plate:
         shape = picture.values.shape
         count, height, width = shape[0], shape[1], shape[2]
         lines = (count + columns - 1) // columns
-        zoom = max(1, min(6, 480 // max(1, columns * (width + gap)), 400 // max(1, lines * (height + gap))))
+        zoom = max(2, min(6, 480 // max(1, columns * (width + gap)), 400 // max(1, lines * (height + gap))))
         window.pixels.maps(
             self.canvas, picture.values.values, width, height, count, columns, peak, picture.low < 0, gap, zoom
         )
+        self._fit_tiles(lines, columns)
+
+    def paint_kernels(self, kernels, peak, columns: int) -> None:
+        """All kernels of a convolution, each the square of its matrices."""
+        count, channels, height, width = [int(n) for n in kernels.shape]
+        inner = next(k for k in range(1, channels + 1) if k * k >= channels)
+        zoom = max(2, min(12, 400 // (columns * inner * width)))
+        window.pixels.maps(
+            self.canvas, kernels.values, width, height, count * channels, columns, peak, True, 6, zoom, 0, channels
+        )
+        self._fit_tiles((count + columns - 1) // columns, columns)
+
+    def _fit_tiles(self, lines: int, columns: int) -> None:
+        """Size of the plate, of as many tiles."""
         self.tiles = self.size = (lines, columns)
         if self.fitted == (self.canvas.width, self.canvas.height):
             return
@@ -84,6 +108,11 @@ class Plate:
         self.box.style.width = f"{self.canvas.width}px"
         self.box.style.aspectRatio = f"{self.canvas.width} / {self.canvas.height}"
         self.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
+
+    def outline(self, values) -> None:
+        """The edge of the ink over what is painted, of the same cells."""
+        rows, columns = self.size
+        window.pixels.outline(self.canvas, values, columns, rows, INKED)
 
     def _fit(self, size: tuple, pads: tuple) -> None:
         """Size of the plate, with a border for the padding."""
@@ -119,6 +148,29 @@ class Plate:
             self.styles[name] = style
             frame.setAttribute("style", style)
         frame.hidden = rows <= 0 or columns <= 0
+
+    def place(self, box: tuple, row: float, column: float, rows: float, columns: float) -> tuple:
+        """Where cells lie, as left, top, right, bottom, when the plate's own box is (left, top, width, height)."""
+        top, left, bottom, right = self.pads
+        tall, wide = box[3] / (self.size[0] + top + bottom), box[2] / (self.size[1] + left + right)
+        x, y = box[0] + (column + left) * wide, box[1] + (row + top) * tall
+        return x, y, x + columns * wide, y + rows * tall
+
+    def hatch(self, name: str, rows, columns) -> None:
+        """Hatch whole rows and columns, each a run (first, count): one area, so that crossings look as the rest."""
+        height, width = self.size
+        areas = [(int(first), 0, int(first) + int(count), width) for first, count in rows]
+        areas += [(0, int(first), height, int(first) + int(count)) for first, count in columns]
+        self.frame(name, 0, 0, height if areas else 0, width)
+        corners = []
+        for top, left, bottom, right in areas:  # each there and back to the corner: no line is left between them
+            for y, x in ((0, 0), (top, left), (top, right), (bottom, right), (bottom, left), (top, left)):
+                corners.append(f"{100 * x / width:.3f}% {100 * y / height:.3f}%")
+        clip = f"polygon({','.join(corners)})" if corners else "none"
+        if self.styles.get(name + " clip") != clip:
+            self.styles[name + " clip"] = clip
+            self.frames[name].style.clipPath = clip
+            self.frames[name].setAttribute("data-areas", str(len(areas)))
 
     def hide(self, name: str) -> None:
         """Take a frame away."""

@@ -3,10 +3,14 @@
 from pyscript import window
 from ui import dom
 from ui.inside import parts
-from ui.inside.figures import Figures, Grid, Lines
+from ui.inside.arrow import Arrow
+from ui.inside.figures import WEIGHTS, Figures, Grid, Lines
 from ui.inside.lens import result
 from ui.inside.plate import ARROWS, Plate
 from ui.inside.terms import Terms
+
+# Kinds whose cells keep their place: of maps, one is chosen on either of the two.
+IN_PLACE = ("batch_norm", "relu", "leaky_relu", "sigmoid", "tanh", "dropout", "identity")
 
 
 class Steps:
@@ -31,7 +35,10 @@ class Steps:
         self.where = dom.make("b", "", self.hold)
         self.equation = dom.make("div", "", into, class_="equation", data_testid="equation")
         self.chain = dom.make("p", "", into, class_="chain", data_testid="chain")
+        self.note = dom.make("p", "", into, class_="words", data_testid="step-note", hidden="")
         self.pictures = dom.make("div", "", into, class_="plates")
+        self.placed = self.row.kind in IN_PLACE and self.row.shape.length == 3
+        self.arrow = Arrow(self.pictures) if self.placed or self.row.kind == "flatten" else None
         self.list = dom.make("div", "", into, class_="scroll terms", tabindex="0", role="group", aria_label="Terms")
         self.terms = Terms(into, self.list, self.network, self.row) if self.row.kind == "dense" else None
         self.figures = None
@@ -70,6 +77,8 @@ class Steps:
         self.words.innerHTML = f"<b>{name}</b>, {parts.place(self.index)}{self._class()}: {WORDS[answer.kind]}"
         self.where.textContent = f"{parts.place(self.index)}{self._class()}"
         self.hold.setAttribute("aria-label", answer.spoken)
+        if self.placed:
+            self._maps(answer)
         SHOWN[answer.kind](self, answer)
         if self.figures is not None:
             if first:  # whether there are pictures is the layer's matter, not the drawing's
@@ -104,6 +113,32 @@ class Steps:
     def _numbers(self):
         """The pictures of this page, as tables."""
         return NUMBERS[self.row.kind][1](self, self.answer) if self.answer is not None else ""
+
+    def _maps(self, answer) -> None:
+        """The map it reads and the map it makes: a click or a touch chooses the cell, in either."""
+        number, row, column = self.index
+        plates = []
+        for name, picture, words, end in (
+            ("lens-source", answer.source_map, answer.source, "read"),
+            ("lens-target", answer.target_map, self.row.name, "written"),
+        ):
+            plate = self._plate(name, 264, lambda row, column: self.slide([self.index[0], row, column], False))
+            plate.paint(picture, parts.full(picture))
+            plate.frame("lens", row, column, 1, 1)
+            here = f"map {number + 1}, {end}: a click or touch chooses the cell"
+            plate.label(f"{words}, {here}", f"{words} <span>map {number + 1}, {end}</span>")
+            plates.append(plate)
+        self.arrow.between(plates[0], (row, column, 1, 1), plates[1], (row, column))
+
+    def _both(self, answer):
+        """Both maps as tables."""
+        if not self.placed:
+            return []
+        found, number = [], self.index[0] + 1
+        for words, picture in ((answer.source, answer.source_map), (self.row.name, answer.target_map)):
+            shape = picture.values.shape
+            found.append(Grid(f"{words}, map {number}", picture.values.values, shape[1], shape[2]))
+        return found
 
     # -- kinds -----------------------------------------------------------------------------------------------
     def normalisation(self, answer) -> None:
@@ -150,12 +185,16 @@ class Steps:
 
     def _curve(self, answer):
         """What lies on the curve, and the curve itself."""
-        curve = Lines("The curve, point by point", (("x", answer.curve_x.values), ("f(x)", answer.curve_y.values)))
-        met = (("x", answer.met_x.values), ("f(x)", answer.met_y.values))
+        points = (("x", answer.curve_x.values), ("f(x)", answer.curve_y.values))
+        curve = Lines("The curve, point by point", points, "Points of the function itself, for any drawing.")
+        met = (("x", answer.met_x.values, answer.source), ("f(x)", answer.met_y.values, self.row.name))
         if self.row.shape.length == 1:
             return [curve, Lines(f"The layer's own {answer.count} values", met)]
-        height, width, number = self.row.shape[1], self.row.shape[2], self.index[0] + 1
-        return [curve] + [Grid(f"{name} of map {number}", values, height, width) for name, values in met]
+        height, width, number = self.row.shape[1], self.row.shape[2], self.index[0]
+        found = [curve]
+        for name, values, layer in met:
+            found.append(Grid(f"{name} of map {number + 1}", values, height, width, of=f"{layer}:{number}"))
+        return found
 
     def copy(self, answer) -> None:
         """Flatten and dropout: the same number, elsewhere."""
@@ -164,11 +203,12 @@ class Steps:
         self.equation.innerHTML = source + '<span class="sign">\u2192</span>' + self._own(answer.value)
         if answer.kind != "flatten" or len(place) != 3:
             return
-        self.equation.innerHTML += f'<span class="named"><span class="name">index</span><b>{answer.formula}</b></span>'
+        name = '<span class="name">its index, counted from 0</span>'
+        self.equation.innerHTML += f'<span class="named">{name}<b>{answer.formula}</b></span>'
+        self.note.textContent, self.note.hidden = answer.counted, False
         height, width = int(answer.source_shape[1]), int(answer.source_shape[2])
         plate = self._plate("lens-source", 240, lambda row, column: self._flat_to(place[0], row, column, height, width))
-        picture = answer.source_map
-        plate.paint(picture, max(-picture.low, picture.high))
+        plate.paint(answer.source_map, parts.full(answer.source_map))
         plate.frame("lens", place[1], place[2], 1, 1)
         title = f"{answer.source} <span>map {place[0] + 1}: a click finds its number in the list</span>"
         plate.label(f"{answer.source}, map {place[0] + 1}", title)
@@ -186,7 +226,7 @@ class Steps:
             lines,
             1,
             1,
-            max(-vector.low, vector.high),
+            parts.full(vector),
             vector.low < 0,
             0,
             zoom,
@@ -194,7 +234,9 @@ class Steps:
         target.size = (lines, wide)
         target.box.setAttribute("style", f"width:{wide * zoom}px;aspect-ratio:{wide}/{lines}")
         target.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
-        target.frame("lens", self.index[0] // wide, self.index[0] % wide, 1, 1)
+        at = divmod(self.index[0], wide)
+        target.frame("lens", at[0], at[1], 1, 1)
+        self.arrow.between(plate, (place[1], place[2], 1, 1), target, at)
         each = "one line for each map" if wide == height * width else "row by row"
         target.label(f"The list, {each}", f"{self.row.name} <span>the list, {each}; a click finds its cell</span>")
 
@@ -204,8 +246,11 @@ class Steps:
         if len(place) != 3:
             return []
         shape = answer.source_map.values.shape
-        source = Grid(f"{answer.source}, map {place[0] + 1}", answer.source_map.values.values, shape[1], shape[2])
-        return [source, Grid(f"{self.row.name}, the list", answer.vector.values.values, *self.folded)]
+        words, of = f"{answer.source}, map {place[0] + 1}", f"{answer.source}:{place[0]}"
+        source = Grid(words, answer.source_map.values.values, shape[1], shape[2], of=of)
+        lines, wide = self.folded
+        name = self.row.name
+        return [source, Grid(f"{name}, the list", answer.vector.values.values, lines, wide, of=name)]
 
     def _flat_to(self, map_number: int, row: int, column: int, height: int, width: int) -> None:
         self.slide([(map_number * height + row) * width + column], False)
@@ -253,8 +298,11 @@ class Steps:
         found, shape = [], answer.weight_image.values.shape
         for k in range(shape[0]):
             over = f"{answer.behind}, map {k + 1}" if shape[0] > 1 else answer.behind
-            for words, picture in (("Weights", answer.weight_image), ("Value \u00d7 weight", answer.product_image)):
-                found.append(Grid(f"{words} over {over}", picture.values.values, shape[1], shape[2], k))
+            for words, picture, note in (
+                ("Weights", answer.weight_image, WEIGHTS),
+                ("Value \u00d7 weight", answer.product_image, ""),
+            ):
+                found.append(Grid(f"{words} over {over}", picture.values.values, shape[1], shape[2], k, note=note))
         return found
 
     def shares(self, answer) -> None:
@@ -312,7 +360,7 @@ class Steps:
         if self.row.kind == "input":
             pointed = lambda row, column: self.slide([0, row, column], False)  # noqa: E731
         plate, picture = self._plate("lens-source", 336, pointed), answer.source_map
-        plate.paint(picture, max(-picture.low, picture.high))
+        plate.paint(picture, parts.full(picture))
         if self.row.kind == "input":
             plate.frame("lens", self.index[1], self.index[2], 1, 1)
         plate.label(f"{self.row.name}: the map", self.row.name)
@@ -320,8 +368,10 @@ class Steps:
     def _one(self, answer):
         """The map of the picture."""
         shape = answer.source_map.values.shape
-        words = self.row.name if self.row.kind == "input" else f"{answer.source}, map {self.index[0] + 1}"
-        return [Grid(words, answer.source_map.values.values, shape[1], shape[2])]
+        words, of = self.row.name, f"{self.row.name}:0"
+        if self.row.kind != "input":
+            words, of = f"{answer.source}, map {self.index[0] + 1}", f"{answer.source}:{self.index[0]}"
+        return [Grid(words, answer.source_map.values.values, shape[1], shape[2], of=of)]
 
 
 def _fine(value: float) -> str:
@@ -358,7 +408,11 @@ SHOWN = {
     "global_avg_pool": Steps.mean,
 }
 _CURVE = ("The curve as numbers", Steps._curve)
+_MAPS = ("These maps as numbers", Steps._both)
 NUMBERS = {
+    "batch_norm": _MAPS,
+    "dropout": _MAPS,
+    "identity": _MAPS,
     "input": ("This picture as numbers", Steps._one),
     "global_avg_pool": ("This picture as numbers", Steps._one),
     "relu": _CURVE,

@@ -5,7 +5,7 @@ import json
 from pyscript import window
 from ui import dom, views
 from ui.inside import parts
-from ui.inside.figures import pour
+from ui.inside.figures import line, pour
 from ui.worker import EngineError, EngineGoneError
 
 ALL = 100_000  # more than any neuron has
@@ -116,4 +116,4 @@ class Terms:
         largest = self._largest()
         for first in range(0, terms.length, A_PART):
             for one in json.loads(window.JSON.stringify(terms.slice(first, first + A_PART))):
-                yield self._row(int(one["index"][0]), (one["value"], one["weight"], one["gives"]), largest)
+                yield line(self._row(int(one["index"][0]), (one["value"], one["weight"], one["gives"]), largest))

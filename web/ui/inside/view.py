@@ -4,7 +4,7 @@ import json
 
 from pyscript import document, window
 from ui import dom, views
-from ui.inside import operate, parts
+from ui.inside import cells, laid, parts
 from ui.inside.certificate import Certificate
 from ui.inside.layer import Layer
 from ui.inside.lens import Lens
@@ -24,7 +24,7 @@ _s: dict = {
     "network": None,  # what the core says of the chosen model
     "tab": "",
     "star": False,  # the copy on the operating table is looked at
-    "laid": operate.fresh(),  # what lies there
+    "laid": laid.fresh(),  # what lies there
     "pick": "",  # what is chosen on the page of a tab, as the address says it
     "layer": "",
     "cell": [],
@@ -75,8 +75,8 @@ def setup(host) -> None:
         "div", "", dom.find("pad-frame"), class_="pad-field", aria_hidden="true", data_testid="field"
     )
     _s["field"].hidden = True
-    dom.listen(root, "click", _asked)
-    dom.listen(root, "keydown", _matrix_key)
+    dom.listen(root, "click", lambda event: _asked(cells.asked(event)))
+    dom.listen(root, "keydown", lambda event: _asked(cells.key(event)))
     dom.listen(document, "keydown", _escape)
 
 
@@ -91,7 +91,7 @@ def open(said: dict) -> None:
     _s["tab"], _s["star"] = tab if tab in _s["tabs"] else "", said.get("on", "") == "table"
     _s["pick"] = said.get("pick", "") if _s["tab"] else ""
     if _s["tab"] == "table" or _s["star"]:
-        operate.called_up(_s["laid"], said, _s["tab"])
+        laid.called_up(_s["laid"], said, _s["tab"])
     if _s["tab"] and _s["built"].endswith(" " + _s["tab"]):
         _s["page"].pick(_s["pick"])
     want()
@@ -113,9 +113,9 @@ def state() -> dict:
     if _s["tab"]:  # before the page stands, what the address said of it
         said["pick"] = _s["page"].picked() if _s["built"].endswith(" " + _s["tab"]) else _s["pick"]
     if _s["tab"] == "table" or _s["star"]:
-        laid = operate.address(_s["laid"])
-        laid["pick"] = said["pick"] if _s["tab"] == "why" else laid["pick"]
-        said.update(laid)
+        there = laid.address(_s["laid"])
+        there["pick"] = said["pick"] if _s["tab"] == "why" else there["pick"]
+        said.update(there)
     return said
 
 
@@ -214,37 +214,21 @@ def ask(layer: str, index) -> None:
 
 
 def _path_changed() -> None:
+    if _s["certificate"].lost:
+        _s["certificate"].lost, _s["fresh"] = False, True
     _s["host"].remember(True)
     want()
 
 
-def _asked(event) -> None:
-    """A click on any number."""
-    found = event.target.closest("[data-cell]")
-    if found:
-        layer, _, index = found.getAttribute("data-cell").partition(":")
-        ask(layer, parts.parsed(index))
-
-
-def _matrix_key(event) -> None:
-    """In a small matrix the arrow keys go from number to number, and Enter asks."""
-    cell = event.target.closest("td[data-cell]")
-    if not cell:
+def _asked(about) -> None:
+    """A number has been asked about; one of the changed network is unfolded there, under its own layer."""
+    if about is None:
         return
-    if event.key == "Enter":
-        event.preventDefault()
-        layer, _, index = cell.getAttribute("data-cell").partition(":")
-        ask(layer, parts.parsed(index))
-        return
-    moves = {"ArrowRight": (0, 1), "ArrowLeft": (0, -1), "ArrowDown": (1, 0), "ArrowUp": (-1, 0)}
-    if event.key in moves:
-        event.preventDefault()
-        down, right = moves[event.key]
-        line = cell.parentElement
-        row, column = line.rowIndex + down, cell.cellIndex + right
-        rows = line.parentElement.rows
-        if 0 <= row < rows.length and 0 <= column < rows[row].cells.length:
-            rows[row].cells[column].focus()
+    layer, index, changed = about
+    if changed and not _s["star"]:
+        _s["star"], _s["network"], _s["tab"] = True, None, ""
+        _s["layer"], _s["cell"], _s["channel"] = layer, list(index), -1
+    ask(layer, index)
 
 
 def _escape(event) -> None:
@@ -320,7 +304,7 @@ async def _show() -> None:
     if _s["tab"] == "table":
         _s["star"] = False
     if _s["star"]:  # after a reload the table is laid again
-        told = await operate.lay(host, _s["laid"], model)
+        told = await laid.lay(host, _s["laid"], model)
         if _s["done"] != _s["wanted"]:  # one has gone elsewhere while it was made
             return
         if told.free or list(told.changes):
@@ -380,7 +364,7 @@ async def _show() -> None:
 
 async def _fill(answer) -> None:
     """Show the answer on the page: what stands below a turn later, if there was nothing before."""
-    page = _s["page"]
+    page, keyboard = _s["page"], cells.Place(_s["body"])
     split = hasattr(page, "below")
     empty = split and page.answer is None
     page.update(answer, False)
@@ -388,6 +372,7 @@ async def _fill(answer) -> None:
         await dom.turn()
     if split:
         page.below(answer)
+    keyboard.regain()
 
 
 def _nothing() -> None:
@@ -463,7 +448,7 @@ def _build(row, whole: bool) -> None:
     if _s["tab"] == "why":
         _s["page"] = Why(host, network, want, go)
     elif _s["tab"] == "table":
-        _s["page"] = Operate(host, network, want, lambda: _look(True), _s["laid"])
+        _s["page"] = Operate(host, network, want, lambda: _look(True), _s["laid"], _marks)
     elif row is None:
         _s["page"] = Overview(go, network, lambda page: dom.run(_times(page)))
     elif not whole:
@@ -507,9 +492,7 @@ def _marks() -> None:
             button.setAttribute("aria-current", "page")
         else:
             button.removeAttribute("aria-current")
-    if _s["tab"] == "table" and _s["page"].answer is not None:
-        _s["copy"].hidden = not list(_s["page"].answer.changes)
-    _s["copy"].hidden = _s["copy"].hidden and not _s["star"]
+    _s["copy"].hidden = not (_s["star"] or laid.changed(_s["laid"], _s["host"].reader.model))
     _s["copy"].setAttribute("aria-pressed", "true" if _s["star"] else "false")
 
 

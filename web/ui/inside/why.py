@@ -11,9 +11,10 @@ SIDE = 196
 MAPS = (
     ("saliency", "Saliency", "Where a little more or less ink would move the score most."),
     ("signed", "Its sign", "More ink raises the score where it is orange, lowers it where it is blue."),
-    ("cam", "Grad-CAM", "Where the last maps speak for this class."),
-    ("occlusion", "Occlusion", "What the class loses where a small square is wiped out."),
+    ("cam", "Grad-CAM", "Where the last maps speak for this class: for its score."),
+    ("occlusion", "Occlusion", "What probability the class loses where a small square is wiped out; blue: it gains."),
 )
+METHODS = {"cam": "grad_cam"}  # what the core calls them, where it is another name
 
 
 class Why:
@@ -23,6 +24,7 @@ class Why:
         self.host, self.network, self.again, self.go = host, network, again, go
         self.target, self.plates, self.version, self.answer = -1, {}, 0, None
         self.found = {}  # by name: the numbers of a picture
+        self.seen = None  # the 28 x 28 that they are of
 
     def question(self) -> tuple:
         """What to ask for each drawing."""
@@ -40,13 +42,14 @@ class Why:
         self.words = dom.make("p", "", into, class_="words", data_testid="why-words")
         box = dom.make("div", "", into, class_="plates why")
         self.plates["input"] = Plate(box, "why-input", None, None, None, SIDE)
-        self.lines = {}
+        self.lines, self.sources = {}, {}
         for name, title, words in MAPS:
             plate = Plate(box, "why-" + name, None, None, None, SIDE)
             plate.label(title, title)
             self.plates[name] = plate
             dom.make("p", words, plate.figure, class_="words")
             self.lines[name] = dom.make("p", "", plate.figure, class_="rule")
+            self.sources[name] = dom.make("p", "", plate.figure, class_="source")
         self.figures = Figures(into, "These pictures as numbers", self._numbers, "why-figures")
         self.said = dom.make("p", "", into, class_="words", role="status")
         self.worth = Worth(into, self.host, self.network, self.go)
@@ -75,15 +78,17 @@ class Why:
         self.answer = answer
         self.version += 1
         k, names = int(answer.target), self.network.aliases
+        gradients = "Saliency, its sign and Grad-CAM" if answer.cam else "Saliency and its sign"
         self.words.innerHTML = (
             f"For {self.network.classes[k]}: score {_asks(names.logits, k, parts.signed(answer.logit))}, "
             f"probability {_asks(names.probabilities, k, dom.percent(answer.probability))}. "
-            "The maps explain the score, before the softmax."
+            f"{gradients} explain the score, before the softmax; occlusion the probability, after it. "
+            "The thin line on each is the edge of the ink that the network sees."
         )
-        seen = self.host.reading.seen
+        self.seen = seen = self.host.reading.seen
         self.found = {}
         if seen is not None:
-            self.found["input"] = Grid("What the network sees", seen, 28, 28)
+            self.found["input"] = Grid("What the network sees", seen, 28, 28, of="input:0")
             self.plates["input"].paint(Flat(seen, 28, 28), 1.0, 0, False)
             self.plates["input"].label("What the network sees", "What the network sees")
         self._map("saliency", answer.saliency, answer.peaks.saliency, False)
@@ -93,11 +98,9 @@ class Why:
             self._map("cam", answer.cam, answer.peaks.cam, False)
         else:
             self.said.textContent = f"No Grad-CAM: {answer.refusal}."
-        for method in ("saliency", "grad_cam", "occlusion"):
-            line = self.lines["cam" if method == "grad_cam" else method]
-            found = getattr(answer.methods, method)
-            line.textContent = found.rule
-            line.setAttribute("title", found.source)
+        for name, _, _ in MAPS:
+            found = getattr(answer.methods, METHODS.get(name, name))
+            self.lines[name].textContent, self.sources[name].textContent = found.rule, found.source
         self.figures.update()
         self.worth.follow(self.target)
         dom.run(self._occlude(self.version))
@@ -105,6 +108,8 @@ class Why:
     def _map(self, name: str, packed, peak: float, is_signed: bool) -> None:
         plate, shape = self.plates[name], packed.shape
         plate.paint(Flat(packed.values, shape[0], shape[1]), max(peak, 1e-12), 0, is_signed)
+        if self.seen is not None:
+            plate.outline(self.seen)
         title = next(title for key, title, _ in MAPS if key == name)
         plate.label(title, title)
         self.found[name] = Grid(title, packed.values, shape[0], shape[1])

@@ -54,7 +54,12 @@ class Worth:
     def _click(self, event) -> None:
         button = event.target.closest("[data-kernel]")
         if button and self.found is not None:
-            self.go(self.found.layer, [int(button.getAttribute("data-kernel"))])
+            self.go(self._row(self.found.layer), [int(button.getAttribute("data-kernel"))])
+
+    def _row(self, layer: str) -> str:
+        """The row that shows a layer's kernels: an activation of its own makes the row that has the layer's name."""
+        rows = [row.name for row in self.network.rows if row.layer == layer and row.kind in ("conv2d", "dense")]
+        return rows[0] if rows else layer
 
     # -- for this answer -------------------------------------------------------------------------------------
     def follow(self, target: int) -> None:
@@ -100,7 +105,7 @@ class Worth:
             one = kernels[k]
             number = int(one.kernel)
             name = f'<button type="button" class="num" data-kernel="{number}">{found.unit} {number + 1}</button>'
-            kind = "p" if one.drop >= 0 else "n"
+            kind = "n" if one.drop > 0 else "p"  # the colour is that of the change beside it
             share = abs(one.drop) / found.peak if found.peak else 0.0
             bar = f'<i class="{kind}" style="--s:{share:.3f}"></i>'
             drop = parts.signed(-one.drop)

@@ -32,7 +32,7 @@ STAGES = """() => {
   window.stages = [];
   new MutationObserver(() => stages.push(line.textContent)).observe(line, { childList: true });
 }"""
-MOST = 5  # judgements of a model, at most
+MOST = 12  # judgements of a model, at most
 
 
 def break_kernels(desk: Any) -> None:
@@ -128,21 +128,8 @@ def test_asked_for_with_an_adapter_it_answers_as_the_kernels_do(new_desk: Callab
 
 
 def test_judged_by_measuring_alone(new_desk: Callable[..., Any]) -> None:
-    """Not asked for, it is used only if it was right and faster within half a second; either way one line says so."""
-    desk = new_desk(gpu=True).open()
-    seven(desk)
-    line = judged(desk)
-    desk.page.wait_for_timeout(500)
-    if re.fullmatch(VERIFIED + r"\.", line):
-        assert backend(desk) == "webgpu"
-    else:
-        assert line.endswith("not used.") or "WebGPU is not used: " in line, line
-        assert backend(desk) == "native"
-    seven(desk)
-
-
-def test_a_slow_compiler_is_compared_in_the_end(new_desk: Callable[..., Any]) -> None:
-    """A judgement keeps to its half second; the one after the next drawing goes on from what is compiled by then."""
+    """Not asked for, it is used only if it was right and faster within half a second; either way one line says so. With
+    a slow compiler it is compared in the end: the judgement after the next drawing goes on from what is compiled."""
     desk = new_desk(gpu=True)
     spoil_engine(desk.page, "slow", ms=20)
     desk.open()
@@ -153,8 +140,12 @@ def test_a_slow_compiler_is_compared_in_the_end(new_desk: Callable[..., Any]) ->
         said.append(judged(desk))
         if "goes on from there" not in said[-1]:
             break
+        desk.page.wait_for_timeout(1000)  # a visitor does not draw without a pause; the compiler goes on meanwhile
     assert "preparing its kernels took longer than the 0.5 s that are given to it; the next judgement" in said[0], said
     assert re.search(r"WebGPU: verified, max error \de-\d\d, inference [\d.,]+x ", said[-1]), said
+    desk.page.wait_for_timeout(500)
+    assert backend(desk) == ("native" if said[-1].endswith(": not used.") else "webgpu")
+    seven(desk)
 
 
 # Each start of the page takes seconds; faults on the same way are met by tests/parity/test_choose.py without one.

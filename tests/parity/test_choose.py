@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -195,6 +197,14 @@ def test_what_checks_cost_while_it_trains_is_counted(
     found = drive(judge_training(model, images, labels, Adam(1e-3), webgpu, 16, PLENTY))
     assert found.right and not found.used
     assert found.own > PLENTY
+
+
+def test_a_clock_that_has_not_moved_is_no_time(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser's clock goes in steps, and a small network may be run within one."""
+    work = choose.inference(architectures.build("linear"), images[:1])
+    monkeypatch.setattr(choose, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() // 0.01 * 0.01))
+    ((seconds, _),) = drive(choose.raced(work, (NumpyBackend(),), 0.05))
+    assert seconds > 0
 
 
 def test_the_golden_network_meets_most_ops() -> None:

@@ -9,7 +9,7 @@ from ui import dom, link
 from ui.worker import TITLES, EngineError, EngineGoneError
 
 POLL = 100  # ms between looks at how many kernels are compiled
-MOST = 5  # judgements of a model: one that ran out of time is followed by the next, which goes on from there
+MOST = 12  # judgements of a model: one that ran out of time is followed by the next, which goes on from there
 
 _line, _note = dom.find("backend-line"), dom.find("backend-note")
 _judged = {}  # (generation of the engine, model) -> how often it was judged

@@ -59,7 +59,7 @@ function read(model, without) {
   return state.last;
 }
 
-const percent = (share) => `${(Math.floor(share * 1000 + 1e-6) / 10).toFixed(1)} %`; // cut: only certainty is 100 %
+const percent = (share) => `${(share < 1 - 1e-9 ? Math.min(999, Math.floor(share * 1000 + 0.5)) / 10 : 100).toFixed(1)} %`; // only certainty is 100
 const milliseconds = (ms) => (ms < 0.1 ? "<0.1 ms" : ms < 100 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`);
 
 // As ui/asked.py: a probability leads to how it was made; without a text it leads nowhere.

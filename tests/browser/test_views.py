@@ -28,8 +28,8 @@ def model(site_dir: Any) -> Any:
 
 
 def percent(share: float) -> str:
-    """As the page writes a share: cut after one decimal."""
-    return f"{int(share * 1000 + 1e-6) / 10:.1f} %"
+    """As the page writes a share: rounded to one decimal, and 100 % for certainty alone."""
+    return f"{min(999, int(share * 1000 + 0.5)) / 10 if share < 1 else 100:.1f} %"
 
 
 def switch(desk: Any, stage: str) -> None:

@@ -54,12 +54,14 @@ def icon(name: str) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as "97.3 %". Cut, not rounded: only certainty itself is shown as 100 %."""
+    """A share as "97.3 %", rounded; but only certainty itself is shown as 100 %."""
     if share != share:
         return "not a number"
     scale = 10**digits
-    cut = int(share * 100 * scale + 1e-6) / scale
-    return f"{cut:.{digits}f} %"
+    shown = int(share * 100 * scale + 0.5)
+    if shown >= 100 * scale and share < 1 - 1e-9:
+        shown = 100 * scale - 1
+    return f"{shown / scale:.{digits}f} %"
 
 
 def milliseconds(value: float) -> str:

@@ -9,7 +9,7 @@ let image = null; // 784 numbers shown in place of strokes
 let live = null, lens = null, bars = [];
 
 const packed = () => Float32Array.from(strokes.flatMap((points) => [points.length / 2, WIDTH, 0, ...points]));
-const share = (value) => `${(Math.floor(value * 1000 + 1e-5) / 10).toFixed(1)} %`; // only certainty itself is 100 %
+const share = (value) => `${(value < 1 ? Math.min(999, Math.floor(value * 1000 + 0.5)) / 10 : 100).toFixed(1)} %`; // only certainty itself is 100
 
 function paint() {
   canvas.width = canvas.height = Math.round(canvas.clientWidth * devicePixelRatio);

@@ -59,6 +59,9 @@ def test_each_maps_share_is_a_bar_at_every_width(reading: Any, width: int) -> No
     reading.page.set_viewport_size({"width": width, "height": 900})
     channels = figure(reading, "channels")
     bars = channels.locator(".track i")
+    reading.page.wait_for_function(
+        "document.querySelector('figure[data-live=channels] .track')?.offsetWidth > 0"  # laid out at this width
+    )
     sizes = bars.evaluate_all("(all) => all.map((one) => [one.offsetWidth, one.offsetHeight, one.style.width])")
     assert len(sizes) == 3 and max(across for across, _, _ in sizes) > 20
     assert all(tall >= 8 for _, tall, _ in sizes)

@@ -40,7 +40,8 @@ class Layer:
         self.kernel = dom.make("div", "", into, class_="kernel", data_testid="kernel")
         self.beside = Beside(into, self.host, self.network, row, self.go) if row.kind == "conv2d" else None
         titles = {"conv2d": "These maps as numbers", "dense": "These pictures as numbers"}
-        self.figures = Figures(into, titles.get(row.kind, "The numbers of this map"), self._numbers, "layer-figures")
+        title = titles.get(row.kind, f"The numbers of this {'list' if self.vector else 'map'}")
+        self.figures = Figures(into, title, self._numbers, "layer-figures")
 
     def focus(self) -> None:
         """Where the keyboard goes when the page opens."""
@@ -213,7 +214,7 @@ class Layer:
 
     def _heading(self, answer, order) -> None:
         row, column = int(answer.cell[0]) + 1, int(answer.cell[1]) + 1
-        more = f", the {STRONGEST} that add most" if len(order) > STRONGEST and not self.all else ""
+        more = f", the {STRONGEST} that count most" if len(order) > STRONGEST and not self.all else ""
         count = parts.many(len(order), "map")
         each = f"one matrix for each of the {count} of" if len(order) > 1 else "its matrix for"
         text = f"Kernel {self.number + 1}: {each} {answer.source}{more}"

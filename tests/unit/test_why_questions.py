@@ -260,6 +260,7 @@ def test_the_changed_network_is_set_beside_the_original() -> None:
     assert found["before"].max() == found["peak"] > 0 and not found["after"].any()
     np.testing.assert_array_equal(found["difference"], -found["before"])
     assert found["peaks"] == [found["peak"], 0.0, found["peak"]] and found["reach"][-1]["layer"] == "softmax1"
+    assert all(row["size"] for row in found["reach"])
     other = asked(operate.compared(here, "cnn-small", "conv1", 2))
     assert other["number"] == 2 and not other["difference"].any()
     vector = asked(operate.compared(here, "ann", "dense1"))

@@ -165,7 +165,9 @@ def show_engine(reading=None) -> None:
         text = f"{start}<span>:{rest}</span>" if rest else start
     if engine.state == "ready":
         name = TITLES[engine.backend]
-        text = f"<span>{name}, </span>{dom.milliseconds(reading.ms)}" if reading else f"{name}, ready"
+        text = f"{name}, ready"
+        if reading:
+            text = f"<span>{name}, </span>{dom.milliseconds(reading.ms)}<span> from ink</span> to answer"
     dom.find("engine-text").innerHTML = text  # the narrow header leaves out what is in the span
 
 

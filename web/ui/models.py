@@ -10,7 +10,7 @@ COLUMNS = (
     ("Model", "name"),
     ("Reads", "reads"),
     ("Probability", "share"),
-    ("Time", "time"),
+    ("Time, network alone", "time"),
     ("Test accuracy", "accuracy"),
     ("Parameters", "parameters"),
     ("Multiply-adds", "madds"),

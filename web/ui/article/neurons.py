@@ -158,7 +158,8 @@ class Approximate(Figure):
             aria_label="Your curve. Left and right choose a place, up and down move the curve there.",
         )
         lines = (("mine", "your curve, dashed"), ("plot", "the network’s, drawn through"))
-        key = '<span><svg class="key" viewBox="0 0 32 8" aria-hidden="true"><path class="{}" d="M0 4H32"/></svg>{}</span>'
+        line = '<svg class="key" viewBox="0 0 32 8" aria-hidden="true"><path class="{}" d="M0 4H32"/></svg>'
+        key = f"<span>{line}{{}}</span>"
         legend = "".join([key.format(kind, words) for kind, words in lines])
         dom.make("p", "", self.body, class_="legend").innerHTML = legend
         self.table = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Errors")

@@ -192,6 +192,8 @@ def test_a_stride_that_flatten_refuses_works_on_the_average_and_survives_a_reloa
     measured = desk.get("table-measured")
     measured.filter(has_text="test images,").wait_for(timeout=60_000)
     right = measured.inner_text()
+    assert " % in the averaging copy as it was made: " in right
+    assert " in the averaging copy as it was made; " in desk.get("compare-answers").inner_text()
     address = page.url.partition("#")[2]
     desk.get("table-look").click()
     at(desk, "whole")

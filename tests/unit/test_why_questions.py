@@ -244,6 +244,8 @@ def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
     assert strided["refused"] == "" and strided["changes"] == ["conv1: stride 1 to 2"] and strided["free"]
     shown = asked(operate.compared(here, "cnn-small~", "conv1", 2))
     assert shown["difference"] is None and "8 maps of 26x26 before, 8 maps of 13x13 now" in shown["words"]
+    reach = {row["layer"]: row for row in shown["reach"]}
+    assert (reach["conv1"]["size"], reach["conv1"]["moved"]) == (False, 0.0) and reach["dense1"]["size"]
     larger, largest = (asked(operate.any_size(here, "cnn-small", "samples/", side=side)) for side in (36, 48))
     assert [larger["name"], largest["name"]] == ["cnn-small~36", "cnn-small~48"] and "cnn-small~36" not in here.made
     assert asked(operate.table(here, "cnn-small~"))["changes"] == strided["changes"]  # on the table it is the same

@@ -167,7 +167,9 @@ def show_engine(reading=None) -> None:
         name = TITLES[engine.backend]
         text = f"{name}, ready"
         if reading:
-            text = f"<span>{name}, </span>{dom.milliseconds(reading.ms)}<span> from ink</span> to answer"
+            taken, of = dom.milliseconds(reading.ms), "from ink to answer"
+            text = f'<span>{name}, </span>{taken}<span class="of"> {of}</span>'
+            dom.find("engine-text").setAttribute("title", f"{taken} {of}")
     dom.find("engine-text").innerHTML = text  # the narrow header leaves out what is in the span
 
 

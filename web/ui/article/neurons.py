@@ -157,7 +157,7 @@ class Approximate(Figure):
             role="application",
             aria_label="Your curve. Left and right choose a place, up and down move the curve there.",
         )
-        lines = (("mine", "your curve, dashed"), ("plot", "the network’s, drawn through"))
+        lines = (("mine", "your curve, dashed"), ("plot", "the network’s, unbroken"))
         line = '<svg class="key" viewBox="0 0 32 8" aria-hidden="true"><path class="{}" d="M0 4H32"/></svg>'
         key = f"<span>{line}{{}}</span>"
         legend = "".join([key.format(kind, words) for kind, words in lines])

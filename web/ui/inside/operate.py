@@ -171,7 +171,7 @@ class Operate:
         self._say(self.refusal or self.no_copy or nothing)
         self.chooser.hidden = not names
         self.free.hidden = not answer.free
-        self.buttons["reset"].textContent = f"Back to {original(answer.free)}"
+        self.buttons["reset"].textContent = "Back to " + ("the copy as it was made" if answer.free else "the original")
         for action in ("undo", "redo"):
             words = getattr(answer, action)
             self.buttons[action].setAttribute("aria-disabled", "false" if words else "true")

@@ -151,9 +151,7 @@ class Slide(Figure):
         parts = []
         for name, words in (("patch", "Patch"), ("weights", "Kernel"), ("product", "Product")):
             values = kit.floats(getattr(data, name))
-            parts.append(
-                f'<div><p class="cap">{words}</p>{kit.grid(values, k, 1, name != "patch", None, words)}</div>'
-            )
+            parts.append(f'<div><p class="cap">{words}</p>{kit.grid(values, k, 1, name != "patch", None, words)}</div>')
         signs = ('<span class="sign" aria-hidden="true">⊙</span>', '<span class="sign" aria-hidden="true">=</span>')
         self.row.innerHTML = parts[0] + signs[0] + parts[1] + signs[1] + parts[2]
         self.tale.textContent, self.tale.hidden = data.told, not data.told

@@ -83,18 +83,18 @@ def test_figures_answer_the_visitors_numbers(reading: Any) -> None:
 def test_a_curve_is_drawn_and_followed(reading: Any) -> None:
     approximate = figure(reading, "approximate")
     says(approximate, "8 neurons, 25 parameters")
-    before = approximate.locator("path.mine").get_attribute("d")
+    before = approximate.locator(".draw-curve .mine").get_attribute("d")
     box = approximate.locator(".draw-curve")
     place = box.bounding_box()
     reading.page.mouse.move(place["x"] + 20, place["y"] + 20)
     reading.page.mouse.down()
     reading.page.mouse.move(place["x"] + place["width"] - 20, place["y"] + 150, steps=6)
     reading.page.mouse.up()
-    assert approximate.locator("path.mine").get_attribute("d") != before
+    assert approximate.locator(".draw-curve .mine").get_attribute("d") != before
     box.focus()
-    by_mouse = approximate.locator("path.mine").get_attribute("d")
+    by_mouse = approximate.locator(".draw-curve .mine").get_attribute("d")
     reading.page.keyboard.press("ArrowUp")
-    assert approximate.locator("path.mine").get_attribute("d") != by_mouse
+    assert approximate.locator(".draw-curve .mine").get_attribute("d") != by_mouse
     approximate.get_by_label("Neurons").fill("32")
     says(approximate, "32 neurons, 97 parameters")
 

@@ -209,7 +209,7 @@ def test_controls_of_the_pictures(reading: Any) -> None:
     whole.get_by_label("Show").select_option("")
     assert whole.locator(".stage-part:visible").count() == 7
     pooling = figure(reading, "pooling")
-    assert "4 windows the largest stands more than once" in pooling.locator(".live-total").inner_text()
+    assert "4 windows with ink the largest stands more than once" in pooling.locator(".live-total").inner_text()
     pooling.get_by_role("button", name="Time the next layer").click()
     pooling.get_by_role("status").filter(has_text="28 × 28 cells, ").wait_for()
     approximate = figure(reading, "approximate")

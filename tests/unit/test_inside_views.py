@@ -268,3 +268,12 @@ def test_an_op_alone_is_the_layers_op() -> None:
     attrs = {"pool_size": [2, 2], "strides": [1, 1], "padding": "same"}
     assert apply("max_pool2d", [x], attrs).shape == (1, 1, 5, 5)
     assert apply("avg_pool2d", [x], attrs)[0, 0, 0, 0] == pytest.approx(x[0, 0, :2, :2].mean())
+
+
+def test_scores_and_probabilities_bear_the_names_of_the_classes(session: views.Session) -> None:
+    digits = [str(digit) for digit in range(10)]
+    for layer in ("dense1", "softmax1"):
+        assert ask(session, "layer", model="digits", layer=layer)["names"] == [*digits, "none"]
+        assert ask(session, "layer", model="cnn-small", layer=layer)["names"] == digits
+    for model, layer in (("digits", "conv1"), ("cnn-small", "flatten1"), ("ann", "dense1")):
+        assert ask(session, "layer", model=model, layer=layer)["names"] == []

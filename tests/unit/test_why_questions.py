@@ -244,6 +244,8 @@ def test_forty_pixels_are_refused_by_flatten_and_read_by_the_average() -> None:
     assert strided["refused"] == "" and strided["changes"] == ["conv1: stride 1 to 2"] and strided["free"]
     shown = asked(operate.compared(here, "cnn-small~", "conv1", 2))
     assert shown["difference"] is None and "8 maps of 26x26 before, 8 maps of 13x13 now" in shown["words"]
+    reach = {row["layer"]: row for row in shown["reach"]}
+    assert (reach["conv1"]["size"], reach["conv1"]["moved"]) == (False, 0.0) and reach["dense1"]["size"]
     larger, largest = (asked(operate.any_size(here, "cnn-small", "samples/", side=side)) for side in (36, 48))
     assert [larger["name"], largest["name"]] == ["cnn-small~36", "cnn-small~48"] and "cnn-small~36" not in here.made
     assert asked(operate.table(here, "cnn-small~"))["changes"] == strided["changes"]  # on the table it is the same
@@ -260,6 +262,7 @@ def test_the_changed_network_is_set_beside_the_original() -> None:
     assert found["before"].max() == found["peak"] > 0 and not found["after"].any()
     np.testing.assert_array_equal(found["difference"], -found["before"])
     assert found["peaks"] == [found["peak"], 0.0, found["peak"]] and found["reach"][-1]["layer"] == "softmax1"
+    assert all(row["size"] for row in found["reach"])
     other = asked(operate.compared(here, "cnn-small", "conv1", 2))
     assert other["number"] == 2 and not other["difference"].any()
     vector = asked(operate.compared(here, "ann", "dense1"))

@@ -165,7 +165,11 @@ def show_engine(reading=None) -> None:
         text = f"{start}<span>:{rest}</span>" if rest else start
     if engine.state == "ready":
         name = TITLES[engine.backend]
-        text = f"<span>{name}, </span>{dom.milliseconds(reading.ms)}" if reading else f"<span>{name}, </span>ready"
+        text = f"<span>{name}, </span>ready"
+        if reading:
+            taken, of = dom.milliseconds(reading.ms), "from ink to answer"
+            text = f'<span>{name}, </span>{taken}<span class="of"> {of}</span>'
+            dom.find("engine-text").setAttribute("title", f"{taken} {of}")
     dom.find("engine-text").innerHTML = text  # the narrow header leaves out what is in the span
 
 

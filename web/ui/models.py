@@ -10,7 +10,7 @@ COLUMNS = (
     ("Model", "name"),
     ("Reads", "reads"),
     ("Probability", "share"),
-    ("Time", "time"),
+    ("Network time", "time"),
     ("Test accuracy", "accuracy"),
     ("Parameters", "parameters"),
     ("Multiply-adds", "madds"),

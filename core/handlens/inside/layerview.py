@@ -9,7 +9,7 @@ import numpy as np
 from ..graph import Array
 from .anatomy import TITLES, Anatomy
 from .explain import RULES, Lens, weighted
-from .session import Answer, Session, question, weights_of
+from .session import Answer, Session, classes, question, weights_of
 from .steps import IN_PLACE, Step
 
 Index = tuple[int, ...]
@@ -137,7 +137,8 @@ async def layer(session: Session, model: str, layer: str, number: int = 0, blank
 
     ``cell`` is where that map (of what follows, if something does) is farthest from 0, and ``shares`` what each channel
     contributes there. ``full``, of each picture: the value of full colour, for every choice of the legend;
-    ``state``: another text as soon as a weight is another.
+    ``state``: another text as soon as a weight is another. ``names``: of the network's scores and probabilities, the
+    class of each number; of any other layer none.
     """
     anatomy, lens = session.anatomy(model), await session.lens(model, blank)
     step = anatomy.rows[anatomy.row(layer)]
@@ -150,6 +151,11 @@ async def layer(session: Session, model: str, layer: str, number: int = 0, blank
         "outputs": scaled(lens.values(step.key), network),
         "inputs": scaled(lens.values(step.source), network) if step.source else False,
     }
+    behind = anatomy.after(step.key)
+    while behind is not None and behind.kind in ("softmax", *IN_PLACE):
+        behind = anatomy.after(behind.key)
+    scores = behind is None and step.shape == lens.model.output_shape
+    found["names"] = classes(lens.model, step.shape[0]) if scores else []
     if len(step.shape) == 3:
         last = [step, *followers(anatomy, step.key)][-1] if step.kind == "conv2d" else step
         found["cell"] = list(strongest(lens.values(last.key)[number]))

@@ -193,8 +193,8 @@ async def compared(session: Session, model: str, layer: str, number: int = -1, b
     ``layer``: whose values they are (:func:`.attribution.response_of`). ``before``, ``after``, ``difference``: map
     ``number`` of it, (P, Q), a vector as one row, of the one that has changed most for -1; ``largest``: the largest
     change of each map. ``difference`` and ``largest`` are None, and ``words`` says why, where the sizes differ.
-    ``peak``: of both maps; ``peaks``: the largest size in each of the three. ``reach``: of every layer that keeps its
-    size, the largest value it had and how far any of its values has moved.
+    ``peak``: of both maps; ``peaks``: the largest size in each of the three. ``reach``: of every layer the
+    largest value it had, and how far any of its values has moved where it keeps its ``size``.
     """
     found = table_of(session, model)
     image = session.image(blank)[None, None]
@@ -207,15 +207,12 @@ async def compared(session: Session, model: str, layer: str, number: int = -1, b
         number = int(largest.argmax()) if largest is not None else 0
     at = min(number, len(old) - 1, len(new) - 1)
     words = "" if same else f"{maps_words(old.shape)} before, {maps_words(new.shape)} now: no cell has its fellow."
-    reach = [
-        {
-            "layer": one.name,
-            "peak": float(np.abs(before[one.name]).max()),
-            "moved": float(np.abs(after[one.name] - before[one.name]).max()),
-        }
-        for one in found.model.layers
-        if one.name in before and one.name in after and before[one.name].shape == after[one.name].shape
-    ]
+    reach = []
+    for name in (one.name for one in found.model.layers if one.name in before and one.name in after):
+        was, now = before[name], after[name]
+        size = was.shape == now.shape
+        moved = float(np.abs(now - was).max()) if size else 0.0
+        reach.append({"layer": name, "peak": float(np.abs(was).max()), "size": size, "moved": moved})
     return {
         "layer": key,
         "number": at,

@@ -148,13 +148,10 @@ class Slide(Figure):
         self.map.paint(data.map, True, 1, 0, f"The map, {data.out} × {data.out}")
         self.map.boxes([(data.row, data.column, data.row + 1, data.column + 1, "lens")], data.out)
         k = data.kernel
-        digits = 1 if k > 3 else 2
         parts = []
         for name, words in (("patch", "Patch"), ("weights", "Kernel"), ("product", "Product")):
             values = kit.floats(getattr(data, name))
-            parts.append(
-                f'<div><p class="cap">{words}</p>{kit.grid(values, k, 1, name != "patch", None, words, digits)}</div>'
-            )
+            parts.append(f'<div><p class="cap">{words}</p>{kit.grid(values, k, 1, name != "patch", None, words)}</div>')
         signs = ('<span class="sign" aria-hidden="true">⊙</span>', '<span class="sign" aria-hidden="true">=</span>')
         self.row.innerHTML = parts[0] + signs[0] + parts[1] + signs[1] + parts[2]
         self.tale.textContent, self.tale.hidden = data.told, not data.told

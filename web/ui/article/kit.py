@@ -35,11 +35,11 @@ def added(values, bias, write=number) -> str:
     return " + ".join([write(value) for value in values] + [write(bias)]).replace("+ " + MINUS, MINUS + " ")
 
 
-def power(value) -> str:
-    """A very small number: "5·10⁻⁷"."""
+def power(value, digits: int = 0) -> str:
+    """A very small number: "5·10⁻⁷", or with more of its digits."""
     if not value:
         return "0"
-    size, exponent = f"{value:.0e}".split("e")
+    size, exponent = f"{value:.{digits}e}".split("e")
     signs = "".join(["⁰¹²³⁴⁵⁶⁷⁸⁹"[int(sign)] if sign != "-" else "⁻" for sign in str(int(exponent))])
     return f"{size}·10{signs}"
 

@@ -115,7 +115,7 @@ def tied(count: int) -> str:
     """The rule for ties, where it has been needed."""
     if not count:
         return ""
-    where = "1 window" if count == 1 else f"{count} windows"
+    where = "1 window with ink" if count == 1 else f"{count} windows with ink"
     return f" In {where} the largest stands more than once: the first, row by row, is the winner."
 
 

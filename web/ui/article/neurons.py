@@ -157,6 +157,11 @@ class Approximate(Figure):
             role="application",
             aria_label="Your curve. Left and right choose a place, up and down move the curve there.",
         )
+        lines = (("mine", "your curve, dashed"), ("plot", "the network’s, unbroken"))
+        line = '<svg class="key" viewBox="0 0 32 8" aria-hidden="true"><path class="{}" d="M0 4H32"/></svg>'
+        key = f"<span>{line}{{}}</span>"
+        legend = "".join([key.format(kind, words) for kind, words in lines])
+        dom.make("p", "", self.body, class_="legend").innerHTML = legend
         self.table = dom.make("div", "", self.body, class_="scroll", tabindex="0", role="group", aria_label="Errors")
         self.line = dom.make("p", "", self.body, class_="live-total")
         self.figures = self.tables("These curves as numbers")
@@ -292,15 +297,30 @@ class Loss(Figure):
         heads = ["digit", "score", "power", "probability", "loss"]
         self.box.innerHTML = kit.table(heads, rows)
         self.line.textContent = (
-            f"Had you meant {data.label}, the loss would be −log {small(data.share)} = {small(data.loss)}. A power is "
-            "e to the score less the largest score; divided by the sum of all powers, "
-            f"{number(data.sum, 4)}, it is a probability."
+            f"Had you meant {data.label}, the loss would be −log {share_of(data.share, data.loss)} = "
+            f"{small(data.loss) if data.loss < 0.1 else number(data.loss)}. A power is e to the score less the largest "
+            "score; divided by the sum of all powers, "
+            f"{number(data.sum, decimals(losses[int(data.digit)]))}, it is a probability."
         )
 
 
 def small(value) -> str:
     """A number that may be close to 0."""
     return kit.power(value) if value < 1e-4 else number(value, 4)
+
+
+def decimals(loss) -> int:
+    """How many show by how much a share, or the sum of the powers, of so small a loss differs from 1."""
+    if not 0 < loss < 0.1:
+        return 4
+    return 6 if loss >= 1e-4 else -int(f"{loss:.0e}".split("e")[1])
+
+
+def share_of(value, loss) -> str:
+    """A probability with enough digits that minus its logarithm is the loss as shown."""
+    if value >= 0.1:
+        return number(value, decimals(loss))
+    return number(value, 6) if value >= 1e-3 else kit.power(value, 3)
 
 
 FIGURES = {"loss": Loss, "neuron": Neuron, "activations": Activations, "collapse": Collapse, "approximate": Approximate}

@@ -22,7 +22,7 @@ class Compare:
         self.free = False  # the original is a copy, too, and none of the page's models
         self.box = dom.make("section", "", into, class_="beside", aria_labelledby="compare-title")
         self.box.setAttribute("data-testid", "compare")
-        dom.make("h3", "Beside the original", self.box, id="compare-title")
+        self.title = dom.make("h3", "", self.box, id="compare-title")
         self.answers = dom.make("p", "", self.box, class_="words", data_testid="compare-answers")
         line = dom.make("div", "", self.box, class_="plates")
         self.plates = {name: Plate(line, "compare-" + name, None, None, None, SIDE) for name, _ in PLATES}
@@ -30,7 +30,10 @@ class Compare:
         self.far = dom.make("details", "", self.box, class_="costs", data_testid="compare-reach")
         dom.make("summary", "How far the change goes", self.far)
         dom.make(
-            "p", "The largest value of each layer, and how far any of its values has moved.", self.far, class_="words"
+            "p",
+            "The largest value of each layer before, and how far any of its values has moved.",
+            self.far,
+            class_="words",
         )
         self.reach = dom.make("div", "", self.far, class_="scroll", tabindex="0", role="group", aria_label="Reach")
         self.figures = Figures(self.box, "These maps as numbers", self._numbers, "compare-figures")
@@ -41,9 +44,10 @@ class Compare:
     def follow(self, told, model: str, layer: str, number: int, blank: bool) -> None:
         """`told`: the table as it is; `layer`, `number`: the one whose map is shown, -1 for what changed most; `blank`:
         nothing is drawn, both networks see zeros."""
+        self.free = bool(told.free)
+        self.title.textContent = f"Beside {original(self.free)}"
         self._shares(told, "This drawing" if not blank else "An empty pad")
         self.box.hidden = not list(told.changes)
-        self.free = bool(told.free)
         self.wanted = (model, layer, number, told.version, self.host.version(), blank)
         if not self.box.hidden and layer and not self.running:
             self.running = True
@@ -53,13 +57,18 @@ class Compare:
         classes, rows, best = list(told.classes), [], []
         for shares in (told.before.values, told.after.values):
             k = max(range(len(classes)), key=lambda k: shares[k])
-            best.append(f"{classes[k]}, {dom.percent(shares[k], 2)}")
-        self.answers.textContent = f"{image}: {best[0]} in the original, {best[1]} in the changed network."
+            best.append(f"{classes[k]} ({dom.percent(shares[k], 2)})")
+        changed = "the changed copy" if self.free else "the changed network"
+        self.answers.textContent = f"{image}: {best[0]} in {original(self.free)}; {best[1]} in {changed}."
         for k, name in enumerate(classes):
             before, after = told.before.values[k], told.after.values[k]
             bar = f'<i class="k" style="--s:{after:.3f}"></i>'
             rows.append((name, dom.percent(before, 2), dom.percent(after, 2), bar))
-        self.shares.innerHTML = parts.table((image, "original", "changed", ""), rows, "Probabilities")
+        self.shares.innerHTML = parts.table((image, self._before().lower(), "changed", ""), rows, "Probabilities")
+
+    def _before(self) -> str:
+        """The original, over a picture or a column."""
+        return "As made" if self.free else "Original"
 
     async def _ask(self) -> None:
         try:
@@ -86,6 +95,7 @@ class Compare:
             peak = max(largest if name == "difference" else answer.peak, 1e-9)
             signed = answer.signed or name == "difference"
             plate.paint(Flat(packed.values, height, width), peak, 0, signed)
+            title = self._before() if name == "before" else title
             size = f"up to {parts.number(largest)}"
             plate.label(f"{title}: {answer.layer}, {place}, {size}", f"{title}<span>, {size}</span>")
         changed = [float(value) for value in answer.largest.values] if answer.largest else []
@@ -94,7 +104,10 @@ class Compare:
         if len(changed) > 1:
             words += f" {count} of its {parts.many(len(changed), 'map')} {'has' if count == 1 else 'have'} changed."
         self.words.textContent = f"{words} {answer.words}".strip()
-        rows = [(row.layer, parts.number(row.peak), parts.number(row.moved, 4)) for row in answer.reach]
+        rows = []
+        for row in answer.reach:
+            moved = parts.number(row.moved, 4) if row.size else "another size"
+            rows.append((row.layer, parts.number(row.peak), moved))
         self.reach.innerHTML = parts.table(("Layer", "largest value", "moved by"), rows, "How far the change goes")
         self.figures.update()
 
@@ -114,8 +127,14 @@ class Compare:
                 of = f"{layer}:{number}" if int(packed.shape[0]) > 1 else layer
             if name == "after":
                 on, note = "table", CHANGED
+            title = self._before() if name == "before" else title
             found.append(Grid(title, packed.values, height, width, of=of, on=on, note=note))
         return found or self.answer.words
+
+
+def original(free: bool) -> str:
+    """What the changes on the table began with."""
+    return "the averaging copy as it was made" if free else "the original"
 
 
 def folded(shape) -> tuple:

@@ -33,6 +33,7 @@ class Layer:
         self.vector = row.shape.length == 1
         side_by_side = dom.make("div", "", into, class_="plates")
         self.gallery = Plate(side_by_side, "gallery", self._move, self._point, self._enter)
+        self.names = dom.make("div", "", self.gallery.figure, class_="cell-names", aria_hidden="true")
         self.tiles = Plate(side_by_side, "kernels", None, self._point_kernel) if row.kind == "conv2d" else None
         self.caption = dom.make("p", "", into, class_="words")
         self.weights = dom.make("div", "", into)
@@ -40,7 +41,8 @@ class Layer:
         self.kernel = dom.make("div", "", into, class_="kernel", data_testid="kernel")
         self.beside = Beside(into, self.host, self.network, row, self.go) if row.kind == "conv2d" else None
         titles = {"conv2d": "These maps as numbers", "dense": "These pictures as numbers"}
-        self.figures = Figures(into, titles.get(row.kind, "The numbers of this map"), self._numbers, "layer-figures")
+        title = titles.get(row.kind, f"The numbers of this {'list' if self.vector else 'map'}")
+        self.figures = Figures(into, title, self._numbers, "layer-figures")
 
     def focus(self) -> None:
         """Where the keyboard goes when the page opens."""
@@ -84,7 +86,7 @@ class Layer:
         outputs = answer.outputs
         shape = outputs.values.shape
         if self.vector:
-            self._vector(outputs)
+            self._vector(outputs, list(answer.names))
         else:
             self.columns = next(k for k in range(1, 65) if k * k >= shape[0])
             if shape[1] * self.columns > 400:
@@ -95,6 +97,9 @@ class Layer:
         thing = "Number" if self.vector else "Map"
         words = f"{thing} {self.number + 1} of {shape[2] if self.vector else shape[0]}"
         value = f", {parts.number(outputs.values.values[self.number])}" if self.vector else ""
+        names = list(answer.names)
+        if names:
+            value = f", class {names[self.number]}{value}"
         title = f"All maps of {self.row.name}" if self.row.kind == "conv2d" else f"All of {self.row.name}"
         self.gallery.label(f"{self.row.name}: {words}{value}", title)
         on = "Enter or a click opens it" if self.row.kind != "conv2d" else "Enter, or a second click, opens its numbers"
@@ -110,15 +115,17 @@ class Layer:
             self._neurons(answer)
         self.figures.update()
 
-    def _vector(self, outputs) -> None:
+    def _vector(self, outputs, names: list) -> None:
         count = outputs.values.shape[2]
         self.columns = next((k for k in range(int(count**0.5), 0, -1) if count % k == 0), 1)
         self.columns = count // self.columns
+        if names:  # a line, with the class of each number under it
+            self.columns = count
         if self.columns > 64:
             self.columns = 32
         peak = _one(outputs.full)
         lines = (count + self.columns - 1) // self.columns
-        zoom = max(6, min(24, 448 // self.columns))
+        zoom = max(6, min(36 if names else 24, 448 // self.columns))
         picture = self.gallery
         window.pixels.maps(
             picture.canvas, outputs.values.values, self.columns, lines, 1, 1, peak, outputs.low < 0, 0, zoom
@@ -127,6 +134,9 @@ class Layer:
         picture.box.style.width = f"{picture.canvas.width}px"
         picture.box.style.aspectRatio = f"{self.columns} / {lines}"
         picture.canvas.setAttribute("style", "left:0;top:0;width:100%;height:100%")
+        if self.names.children.length != len(names):
+            self.names.innerHTML = "".join([f"<span>{name}</span>" for name in names])
+            self.names.style.width = picture.box.style.width
 
     def _neurons(self, answer) -> None:
         """The weights of every neuron as an image: where they are above 0 ink speaks for it, below against."""
@@ -213,7 +223,7 @@ class Layer:
 
     def _heading(self, answer, order) -> None:
         row, column = int(answer.cell[0]) + 1, int(answer.cell[1]) + 1
-        more = f", the {STRONGEST} that add most" if len(order) > STRONGEST and not self.all else ""
+        more = f", the {STRONGEST} that count most" if len(order) > STRONGEST and not self.all else ""
         count = parts.many(len(order), "map")
         each = f"one matrix for each of the {count} of" if len(order) > 1 else "its matrix for"
         text = f"Kernel {self.number + 1}: {each} {answer.source}{more}"

@@ -5,7 +5,7 @@ import asyncio
 from pyscript import document, window
 from ui import dom
 from ui.inside import parts
-from ui.inside.compare import Compare
+from ui.inside.compare import Compare, original
 from ui.inside.laid import blank, edits, found, ready
 from ui.inside.sizes import Sizes
 from ui.worker import EngineError, EngineGoneError
@@ -171,6 +171,7 @@ class Operate:
         self._say(self.refusal or self.no_copy or nothing)
         self.chooser.hidden = not names
         self.free.hidden = not answer.free
+        self.buttons["reset"].textContent = "Back to " + ("the copy as it was made" if answer.free else "the original")
         for action in ("undo", "redo"):
             words = getattr(answer, action)
             self.buttons[action].setAttribute("aria-disabled", "false" if words else "true")
@@ -428,7 +429,7 @@ class Operate:
             self.refused_edit = (action, arguments)
             self.offer.textContent = "Try it with global average pooling in place of flatten"
         self.update(answer, False)
-        last = list(answer.changes)[-1] if list(answer.changes) else "The original"
+        last = list(answer.changes)[-1] if list(answer.changes) else original(answer.free)
         self.host.say(answer.refused or (f"{MOVES[action]}: {moved}. Now: {last}" if moved else last), 150)
 
     # -- measuring -------------------------------------------------------------------------------------------
@@ -447,10 +448,11 @@ class Operate:
         if found.cancelled or version != self.version or not self.measured.isConnected:
             return
         self.share.hidden = True
-        right, original = dom.percent(found.accuracy), dom.percent(found.original)
+        right, before = dom.percent(found.accuracy), dom.percent(found.original)
+        before += f" in {original(True)}" if self.answer.free else " before"
         self.measured.setAttribute("data-version", version)
         self.measured.textContent = (
-            f"{right} of {parts.count(found.count)} test images, {original} before: {parts.many(found.lost, 'digit')} "
+            f"{right} of {parts.count(found.count)} test images, {before}: {parts.many(found.lost, 'digit')} "
             f"lost, {found.gained} gained."
         )
         if found.flipped.length > found.drawn:

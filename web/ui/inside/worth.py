@@ -101,8 +101,11 @@ class Worth:
         else:  # those that speak for the class most, and those that speak against it most
             shown = list(range(FEW)) + list(range(total - FEW // 2, total))
         classes, rows = self.network.classes, []
-        for k in shown:
+        for at, k in enumerate(shown):
             one = kernels[k]
+            left_out = k - shown[at - 1] - 1 if at else 0
+            if left_out:
+                rows.append((f"\u2026 {left_out} between", "", "", "", "", "", ""))
             number = int(one.kernel)
             name = f'<button type="button" class="num" data-kernel="{number}">{found.unit} {number + 1}</button>'
             kind = "n" if one.drop > 0 else "p"  # the colour is that of the change beside it

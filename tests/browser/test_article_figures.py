@@ -59,12 +59,14 @@ def test_each_maps_share_is_a_bar_at_every_width(reading: Any, width: int) -> No
     reading.page.set_viewport_size({"width": width, "height": 900})
     channels = figure(reading, "channels")
     bars = channels.locator(".track i")
-    reading.page.wait_for_function(
-        "document.querySelector('figure[data-live=channels] .track')?.offsetWidth > 0"  # laid out at this width
+    assert bars.count() == 3
+    reading.page.wait_for_function(  # in one look: an answer may write them anew at any time
+        """() => {
+          const all = [...document.querySelectorAll("figure[data-live=channels] .track i")];
+          const widest = Math.max(...all.map((one) => one.offsetWidth));
+          return all.length === 3 && widest > 20 && all.every((one) => one.offsetHeight >= 8);
+        }"""
     )
-    sizes = bars.evaluate_all("(all) => all.map((one) => [one.offsetWidth, one.offsetHeight, one.style.width])")
-    assert len(sizes) == 3 and max(across for across, _, _ in sizes) > 20
-    assert all(tall >= 8 for _, tall, _ in sizes)
 
 
 def test_back_from_another_view_leads_to_the_section(reading: Any) -> None:

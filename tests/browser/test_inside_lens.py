@@ -190,3 +190,26 @@ def test_on_a_phone_what_belongs_together_stands_side_by_side(new_desk: Callable
     at(phone, "whole")
     average = phone.page.locator(".group > ol > .step:first-child [data-testid^=step-]").all_inner_texts()
     assert any("global" in name or "gap" in name or "average" in name for name in average), average
+
+
+def test_numbers_fit_a_narrow_phone_and_a_certificate_begins_in_sight(phone: Any) -> None:
+    page = phone.page
+    page.set_viewport_size({"width": 320, "height": 640})
+    phone.seven()
+    phone.rested()
+    phone.get("view-inside").click()
+    at(phone, "whole")
+    cut = "[...document.querySelectorAll('.terms')].filter((box) => box.scrollWidth > box.clientWidth).length"
+    for layer, cell in (("softmax1", "7"), ("dense1", "7"), ("conv2", "3.4.5")):
+        page.evaluate(f"location.hash = '#inside?layer={layer}&cell={cell}&of={layer}:{cell}'")
+        at(phone, f"{layer} cell {cell}")
+        phone.get("level-0").locator("h4", has_text=layer).wait_for()
+        assert page.evaluate(cut) == 0, layer
+    go(phone, "pool1", "0.0.0")  # paper: all are equal there
+    page.locator(".equation [data-cell='pool1:0.0.0']").tap()
+    phone.get("level-0").locator("h4", has_text="pool1").wait_for()
+    page.wait_for_function("document.activeElement.matches('.level-title')")
+    assert phone.get("level-0").locator("td b").first.inner_text() == "the first of 4 equal"
+    dock, head = page.locator(".desk").bounding_box(), phone.get("certificate").bounding_box()
+    assert dock["y"] + dock["height"] <= head["y"] <= 320
+    phone.get("certificate-close").click()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handlens.errors import DataError, ShapeError
 from handlens.inside import receptive
-from handlens.inside.explain import RULES, SUMS, Lens
+from handlens.inside.explain import RULES, SUMS, Lens, rule_of
 from handlens.inside.receptive import Box
 from handlens.inside.steps import KINDS, Step, steps
 from handlens.layers import (
@@ -185,6 +185,14 @@ def test_every_key_of_the_trace_has_its_step_in_the_same_order() -> None:
 
 def test_every_kind_has_a_rule() -> None:
     assert set(KINDS.values()) | {"input", "dropout", "identity"} == set(RULES)
+
+
+def test_a_layer_without_a_bias_has_a_rule_without_one() -> None:
+    rows = steps(network(Conv2D(2, 2, use_bias=False), Flatten(), Dense(2, use_bias=False)))
+    assert rule_of(rows["conv1"]) == "y[f,p,q] = sum over c,i,j of w[f,c,i,j] * x[c, p*s+i-top, q*s+j-left]"
+    assert rule_of(rows["dense1"]) == "y[k] = sum over i of w[k,i] * x[i]"
+    for key, step in steps(network(Conv2D(2, 2), Flatten(), Dense(2))).items():
+        assert rule_of(step) == RULES[step.kind], key
 
 
 def test_a_pixel_is_given() -> None:

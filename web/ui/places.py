@@ -51,4 +51,7 @@ def show(reading) -> None:
             style = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
             frame.setAttribute("style", style)
             frame.setAttribute("data-below", "yes" if bottom < 90 else "no")
-        frame.firstElementChild.textContent = f"{place.text()} {share}" if place.answered else "?"
+        label = frame.firstElementChild
+        label.textContent = place.text() if place.answered else "?"
+        if place.answered:  # beside the small pad the digit alone has room
+            dom.make("span", f" {share}", label)

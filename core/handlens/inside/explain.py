@@ -11,6 +11,7 @@ to the pixels. Values are what the backend computed, in single precision; produc
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,7 +29,7 @@ from .steps import Index, Step, find, one_image, steps
 if TYPE_CHECKING:
     from ..model import Sequential
 
-# Kind -> how its cells are made, in one line.
+# Kind -> how its cells are made, in one line; see :func:`rule_of` for layers without a bias.
 RULES = {
     "input": "a pixel of the image: given, not made",
     "conv2d": "y[f,p,q] = b[f] + sum over c,i,j of w[f,c,i,j] * x[c, p*s+i-top, q*s+j-left]",
@@ -46,6 +47,7 @@ RULES = {
     "tanh": "y = (exp(x) - exp(-x)) / (exp(x) + exp(-x))",
     "softmax": "y[k] = exp(x[k] - max x) / sum over j of exp(x[j] - max x)",
 }
+BIAS = re.compile(r"\bb\[\w\] \+ ")
 # Kinds whose cells are the sum of their products and the bias: a maximum and a ReLU too, which let one value pass and
 # multiply the others by 0.
 SUMS = (
@@ -98,7 +100,7 @@ class Terms:
 class Explanation:
     """How one cell was made.
 
-    layer, index: the cell. kind: the op's name, see ``RULES``; rule: that line. value: what the backend computed.
+    layer, index: the cell. kind: the op's name; rule: see :func:`rule_of`. value: what the backend computed.
     terms, bias: what it is made of (bias 0 where the rule has none). field: its receptive field on the image.
     details, by kind: weight and bias (the parameters' names, "" for none); for windows ``window`` (row and column of
     its first cell in the unpadded source, negative in the padding), ``kernel``, ``strides``, ``pads``; conv2d
@@ -207,7 +209,13 @@ class Lens:
         cell = step.checked(index)
         terms, bias, details = MAKERS[step.kind](self, step, cell)
         value, box = float(self.values(layer)[cell]), self.field(layer, cell)
-        return Explanation(layer, cell, step.kind, RULES[step.kind], value, terms, bias, box, details)
+        return Explanation(layer, cell, step.kind, rule_of(step), value, terms, bias, box, details)
+
+
+def rule_of(step: Step) -> str:
+    """How the cells of a row are made, in one line: that of ``RULES``, without a bias where the layer has none."""
+    rule = RULES[step.kind]
+    return BIAS.sub("", rule) if step.kind in ("conv2d", "dense") and len(step.parameters) < 2 else rule
 
 
 Made = tuple[Terms, float, dict[str, Any]]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..graph import Array
 from .anatomy import TITLES, Anatomy
-from .explain import RULES, Lens, weighted
+from .explain import Lens, rule_of, weighted
 from .session import Answer, Session, classes, question, weights_of
 from .steps import IN_PLACE, Step
 
@@ -82,7 +82,7 @@ def head(anatomy: Anatomy, step: Step) -> Answer:
         "layer": step.key,
         "kind": step.kind,
         "title": TITLES[step.kind],
-        "rule": RULES[step.kind],
+        "rule": rule_of(step),
         "source": anatomy.row(step.source),
         "shape": list(step.shape),
         "source_shape": list(step.reads),

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..graph import Array, Shape
 from ..ops.pool import average_divisor
-from .explain import RULES, Lens
+from .explain import Lens, rule_of
 from .receptive import reads
 from .steps import IN_PLACE, Index, Step, find
 
@@ -166,7 +166,7 @@ def literal(array: Array, row: int, shape: Shape | None = None, longest: int = L
 
 def headed(step: Step, code: Sequence[str]) -> str:
     """The lines of a step under its name and its rule."""
-    return "\n".join([f"# {clean(step.key)} ({step.kind}): {RULES[step.kind]}", *code])
+    return "\n".join([f"# {clean(step.key)} ({step.kind}): {rule_of(step)}", *code])
 
 
 # -- the steps ---------------------------------------------------------------------------------------------------------

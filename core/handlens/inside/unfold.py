@@ -72,7 +72,8 @@ async def certificate(
     session: Session, model: str, layer: str, index: Sequence[int], most: int = MOST, blank: bool = False
 ) -> Answer:
     """How one number was made: its rule, its largest terms with the cells they come from, the rest as one sum; of a
-    softmax also the :func:`division`, of a batch norm the :func:`line_of`. A maximum has all cells of its window."""
+    softmax also the :func:`division`, of a batch norm the :func:`line_of`. A maximum has all cells of its
+    window; ``tied`` of them are the largest."""
     anatomy, lens = session.anatomy(model), await session.lens(model, blank)
     key = anatomy.row(layer)
     made = lens.explain(key, tuple(int(k) for k in index))
@@ -119,6 +120,7 @@ async def certificate(
         "division": division(made, place),
         "line": line_of(made),
         "winner": int(made.details.get("winner", -1)),
+        "tied": int(made.details.get("tied", 0)),
         "rest_count": len(rest),
         "rest_sum": float(gives[rest].sum()),
         "box": list(field),

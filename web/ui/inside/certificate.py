@@ -129,9 +129,16 @@ class Certificate:
             self.fresh = False
             title = self.levels.lastElementChild.querySelector(".level-title")
             window.early.focus(title)
-            title.scrollIntoView(window.JSON.parse('{"block": "nearest"}'))
+            self._into_sight(title if len(answers) > 1 else self.box)
             self.host.say(answers[-1].spoken, 150)
         return answers[-1]
+
+    def _into_sight(self, element) -> None:
+        """What has just been unfolded begins where it can be read on: in the upper half, else below the dock. At once,
+        without motion."""
+        room, top = window.innerHeight, element.getBoundingClientRect().top
+        if top > room / 2 or top < float(window.getComputedStyle(element).scrollMarginTop[:-2] or 0):
+            element.scrollIntoView()
 
     def _item(self, level: int, address: str):
         """The element of a level: the one that stands there, if it is of the same number. What has the keyboard keeps
@@ -246,7 +253,7 @@ def _line(found) -> str:
 
 def _heads(answer) -> tuple:
     if answer.kind == "softmax":
-        return ("Made of", "value", "", f"{parts.MINUS} largest", "exponential")
+        return ("Made of", "value", "", f"{parts.MINUS}\u00a0largest", "exponential")
     if not answer.has_weights:
         return ("Made of", "", "", "", "value")
     return ("Made of", "value", "", "scale" if answer.line else "weight", "product")
@@ -285,7 +292,9 @@ def _term(answer, term: dict, place: int, chosen) -> tuple:
         address, words = parts.address(answer.source, index), f"{answer.source}, {term['place']}"
         source = f'<button type="button" class="num" data-term="{address}"{now}>{words}</button>'
     if place == int(answer.winner):
-        source += " <b>the largest</b>"
+        equal = int(answer.tied)
+        words = f"the first of {equal} equal" if equal > 1 else "the largest"
+        source += f" <b>{words}</b>"
     value = parts.number(term["value"], 4)
     if answer.kind == "softmax":
         return (source, value, "", parts.number(term["shifted"], 4), _fine(term["gives"]))

@@ -327,7 +327,7 @@ class Steps:
         heads = (
             "",
             "score",
-            f"{parts.MINUS} largest ({parts.number(answer.largest)})",
+            f"{parts.MINUS}\u00a0largest ({parts.number(answer.largest)})",
             "exponential",
             "\u00f7 their sum",
             "",

@@ -57,13 +57,14 @@ def setup(host) -> None:
         dom.listen(button, "click", _tab_chooser(name))
         _s["tabs"][name] = button
     _s["places"] = dom.make("div", "", head, class_="place-row", role="group", aria_label="The digits, each to look at")
+    copy = dom.make("button", "Changed copy", head, type="button", class_="button outlined copy")
+    copy.setAttribute("data-testid", "changed-copy")
+    dom.listen(copy, "click", lambda event: _look(not _s["star"]))
+    copy.hidden = True
     label = dom.make("label", "", head, class_="choose-model")
     dom.make("span", "Model ", label)
     _s["model"] = dom.make("select", "", label, data_testid="inside-model")
     dom.listen(_s["model"], "change", lambda event: host.choose_model(_s["model"].value))
-    copy = dom.make("button", "Changed copy", head, type="button", class_="button outlined", data_testid="changed-copy")
-    dom.listen(copy, "click", lambda event: _look(not _s["star"]))
-    copy.hidden = True
     _s["copy"] = copy
     parts.legend(root, want)
     _s["crumbs"] = dom.make("nav", "", root, class_="crumbs", aria_label="Where you are", data_testid="crumbs")

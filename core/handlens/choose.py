@@ -263,9 +263,7 @@ async def quickest(
 Judged = tuple[float, float, float, str]  # error, own seconds, the rival's, why kernels were left out
 
 
-async def verdict(
-    backend: Backend, work: str, clock: Clock, judged: Awaitable[Judged], rival: Backend
-) -> Verdict:
+async def verdict(backend: Backend, work: str, clock: Clock, judged: Awaitable[Judged], rival: Backend) -> Verdict:
     """What was judged as a verdict; what was raised on the way as a reason."""
     try:
         error, own, theirs, left_out = await judged

@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> int:
     step_setup.python_environment()
     step_setup.node_packages()
     env = environment(HANDLENS_CHROMIUM=str(step_browser.require_chromium()), PYTHONDONTWRITEBYTECODE="1")
+    if not arguments:  # a process a core: threads of NumPy's on top would only wait for each other, busily
+        env.setdefault("OPENBLAS_NUM_THREADS", "1")
     step_vendor.ensure(step_vendor.read_lock())
     step_site.ensure()
     failed = []

@@ -150,7 +150,10 @@ class Desk:
         self.get("width").fill(str(units))
 
     def blank(self) -> None:
-        """Start with an empty pad, the pen and its usual width."""
+        """Start at the drawing, with an empty pad, the pen and its usual width."""
+        if self.page.get_attribute("html", "data-view") not in (None, "draw"):  # where a test that failed has left it
+            self.get("view-draw").click()
+            self.page.wait_for_function("document.documentElement.dataset.view === 'draw'")
         if self.page.evaluate("pad.busy()"):
             self.lift()
         self.page.evaluate("pad.clear()")

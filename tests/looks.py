@@ -58,3 +58,19 @@ def table(rows: list[list[str]], side: int = 0) -> list[list[float]]:
 def read(text: str) -> float:
     """A number as the page writes it."""
     return float(text.replace("\u2212", "-"))
+
+
+def figure(desk: Any, name: str) -> Any:
+    """A live figure, on the screen and answered by the engine."""
+    found = desk.page.locator(f"figure[data-live={name}]")
+    found.scroll_into_view_if_needed()
+    desk.page.locator(f"figure[data-live={name}][data-state=live]").wait_for()
+    return found
+
+
+def drawing_again(desk: Any) -> None:
+    """From the article back to the drawing, on a large screen, light and in motion."""
+    desk.page.set_viewport_size({"width": 1280, "height": 900})
+    desk.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    desk.get("view-draw").click()
+    desk.page.wait_for_selector("html[data-view=draw]")

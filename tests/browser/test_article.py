@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from looks import no_sideways_scroll, unfolded, violations
+from looks import drawing_again, figure, no_sideways_scroll, unfolded, violations
 
 
 @pytest.fixture
@@ -15,18 +15,7 @@ def reading(desk: Any) -> Iterator[Any]:
     desk.get("view-article").click()
     desk.page.locator("#article-text").wait_for()
     yield desk
-    desk.page.set_viewport_size({"width": 1280, "height": 900})
-    desk.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
-    desk.get("view-draw").click()
-    desk.page.wait_for_selector("html[data-view=draw]")
-
-
-def figure(desk: Any, name: str) -> Any:
-    """A live figure, on the screen and answered by the engine."""
-    found = desk.page.locator(f"figure[data-live={name}]")
-    found.scroll_into_view_if_needed()
-    desk.page.locator(f"figure[data-live={name}][data-state=live]").wait_for()
-    return found
+    drawing_again(desk)
 
 
 def says(figure: Any, words: str) -> None:

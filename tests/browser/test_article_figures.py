@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from looks import drawing_again, figure
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +25,8 @@ def reading(own_desk: Any) -> Iterator[Any]:
     desk.get("view-article").click()
     desk.page.locator("#article-text").wait_for()
     yield desk
-    desk.page.set_viewport_size({"width": 1280, "height": 900})
-    desk.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
-    desk.get("view-draw").click()
-    desk.page.wait_for_selector("html[data-view=draw]")
+    drawing_again(desk)
     desk.watch.check()
-
-
-def figure(desk: Any, name: str) -> Any:
-    """A live figure, on the screen and answered by the engine."""
-    found = desk.page.locator(f"figure[data-live={name}]")
-    found.scroll_into_view_if_needed()
-    desk.page.locator(f"figure[data-live={name}][data-state=live]").wait_for()
-    return found
 
 
 def heard(desk: Any, words: str) -> str:

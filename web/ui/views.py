@@ -16,7 +16,7 @@ from ui import dom
 from ui.worker import EngineError
 
 # In the order of who needs whom.
-INSIDE = ("figures", "parts", "cells", "plate", "arrow", "worth", "why", "kernels", "layer", "lens", "terms", "steps")
+INSIDE = ("figures", "parts", "plate", "cells", "arrow", "worth", "why", "kernels", "layer", "lens", "terms", "steps")
 INSIDE += ("overview", "certificate", "compare", "sizes", "laid", "operate", "view")
 ARTICLE = ("kit", "neurons", "images", "kernels", "layers", "view")
 

@@ -4,8 +4,7 @@ keys go from one to the next."""
 from pyscript import window
 from ui.inside import parts
 from ui.inside.figures import stand
-
-MOVES = {"ArrowRight": (0, 1), "ArrowLeft": (0, -1), "ArrowDown": (1, 0), "ArrowUp": (-1, 0)}
+from ui.inside.plate import ARROWS
 
 
 def asked(event):
@@ -30,8 +29,8 @@ def key(event):
         event.preventDefault()
         return asked(event)
     line = cell.parentElement
-    if event.key in MOVES:
-        down, right = MOVES[event.key]
+    if event.key in ARROWS:
+        down, right = ARROWS[event.key]
         _go(cell, line.rowIndex + down, cell.cellIndex + right)
     elif event.key == "Home":
         _go(cell, line.rowIndex, 0 if line.cells[0].hasAttribute("tabindex") else 1)
